@@ -1,0 +1,112 @@
+/** The ring and the data blocks of a block file. */
+import { FsError } from '../errors.ts'
+import type { Ballast } from './ballast.ts'
+import type { BlockFile } from './block-file.ts'
+import { blocksBounds, checkRead, checkWrite, ringBounds } from './bounds.ts'
+import { BLOCK_SIZE, type BlockNo, type Blocks, type Ring } from './device.ts'
+import type { VolumeLayout } from './layout.ts'
+
+/** The data grows by this much, so that few of its flushes have a new file size to store. */
+const GROW_BYTES = 64 * 1024 * 1024
+
+export class FileRing implements Ring {
+  readonly blockCount: number
+  readonly #file: BlockFile
+  readonly #start: number
+
+  constructor(file: BlockFile, layout: VolumeLayout) {
+    this.blockCount = layout.ringBlocks
+    this.#file = file
+    this.#start = layout.ringStart
+  }
+
+  read(block: BlockNo, target: Uint8Array): void {
+    checkRead(ringBounds(this.blockCount), block, target)
+    this.#file.read(this.#position(block), target)
+  }
+
+  write(block: BlockNo, data: Uint8Array): void {
+    checkWrite(ringBounds(this.blockCount), block, data)
+    this.#file.write(this.#position(block), data)
+  }
+
+  async writeDurable(block: BlockNo, data: Uint8Array): Promise<void> {
+    checkWrite(ringBounds(this.blockCount), block, data)
+    await this.#file.writeDurable(this.#position(block), data)
+  }
+
+  flush(): Promise<void> {
+    return this.#file.flush()
+  }
+
+  #position(block: BlockNo): number {
+    return (this.#start + block) * BLOCK_SIZE
+  }
+}
+
+export class FileBlocks implements Blocks {
+  readonly #file: BlockFile
+  readonly #start: number
+  readonly #ballast: Ballast
+  #blockCount: number
+
+  constructor(file: BlockFile, layout: VolumeLayout, ballast: Ballast) {
+    this.#file = file
+    this.#start = layout.dataStart
+    this.#ballast = ballast
+    this.#blockCount = Math.floor(file.sizeBytes() / BLOCK_SIZE) - layout.dataStart
+  }
+
+  get blockCount(): number {
+    return this.#blockCount
+  }
+
+  read(block: BlockNo, target: Uint8Array): void {
+    checkRead(blocksBounds(this.#blockCount), block, target)
+    this.#file.read(this.#position(block), target)
+  }
+
+  async readAsync(block: BlockNo, target: Uint8Array): Promise<void> {
+    checkRead(blocksBounds(this.#blockCount), block, target)
+    await this.#file.readAsync(this.#position(block), target)
+  }
+
+  write(block: BlockNo, data: Uint8Array): void {
+    checkWrite(blocksBounds(this.#blockCount), block, data)
+    this.#file.write(this.#position(block), data)
+  }
+
+  async writeDirect(block: BlockNo, data: Uint8Array): Promise<void> {
+    checkWrite(blocksBounds(this.#blockCount), block, data)
+    await this.#file.writeDirect(this.#position(block), data)
+  }
+
+  flush(): Promise<void> {
+    return this.#file.flush()
+  }
+
+  grow(blockCount: number): void {
+    if (blockCount <= this.#blockCount) return
+    this.#ballast.tend()
+    const freeBytes = this.#ballast.isReleased() ? 0 : this.#ballast.freeBytes()
+    const neededBytes = (blockCount - this.#blockCount) * BLOCK_SIZE
+    if (neededBytes > freeBytes) {
+      throw new FsError(
+        'ENOSPC',
+        `Cannot extend "${this.#file.path}" by ${neededBytes} bytes: the host can give ${freeBytes}`,
+      )
+    }
+    const stepBytes = Math.ceil(neededBytes / GROW_BYTES) * GROW_BYTES
+    const grownBytes = stepBytes <= freeBytes ? stepBytes : neededBytes
+    this.#file.extend(this.#position(this.#blockCount) + grownBytes)
+    this.#blockCount += grownBytes / BLOCK_SIZE
+  }
+
+  hostFreeBytes(): number {
+    return this.#ballast.freeBytes()
+  }
+
+  #position(block: BlockNo): number {
+    return (this.#start + block) * BLOCK_SIZE
+  }
+}

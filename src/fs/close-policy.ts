@@ -1,0 +1,78 @@
+/**
+ * What happens to staged content when files are closed.
+ *
+ * A handle may be shared by several descriptors and processes, and FLUSH tells of each close; only
+ * RELEASE says that the last one is gone. Publishing at a FLUSH would publish half: `cmd > file` in
+ * a shell closes a duplicate before the first byte is written. So an atomic file is published or
+ * kept at RELEASE, by how the descriptor before was closed. Death is different: content is dropped
+ * inside the FLUSH of the dying process, before its locks are, provided that nobody else has the
+ * file open for writing. An ordinary file is published at every FLUSH; nobody relies on when.
+ */
+import { INODE_ON_CLOSE_DISCARD, INODE_ON_CLOSE_KEEP, isAtomic } from '../store/inode.ts'
+import { publish } from '../txn/publish.ts'
+import type { FileState } from '../txn/shadow-fork.ts'
+import type { FsContext } from './context.ts'
+import type { OpenFile } from './file-table.ts'
+import type { Caller } from './operations.ts'
+import { discard } from './rollback.ts'
+
+/** One descriptor of a handle is closed. */
+export async function onFlush(context: FsContext, handle: OpenFile, caller: Caller): Promise<void> {
+  const { file } = handle
+  if (!isAtomic(context.engine.inodes.get(file.ino))) {
+    if (file.shadow !== undefined) await publish(context.engine, file, { soon: false })
+    return
+  }
+  handle.lastClose = closeKind(context, caller.pid)
+  if (handle.lastClose === 'clean' || context.files.writerCount(file) > 1) return
+  if (file.shadow === undefined || (await context.processes.hasWriter(file.ino))) return
+  await discard(context, file, 'its last writer died')
+}
+
+/** Nothing refers to a handle any more. Requires: it is still counted as open. */
+export async function onRelease(context: FsContext, handle: OpenFile): Promise<void> {
+  const { file } = handle
+  const inode = context.engine.inodes.find(file.ino)
+  if (file.shadow === undefined || inode === undefined) return
+  if (!isAtomic(inode)) {
+    await publish(context.engine, file, { soon: false })
+    return
+  }
+  if (context.files.writerCount(file) > 1) return
+  // A process that dies with the file only mapped has closed its descriptors long ago.
+  const died = handle.lastClose === 'died' || context.processes.state(handle.openerPid) === 'died'
+  if (died) await discard(context, file, 'its last writer died')
+  else await applyPolicy(context, file)
+}
+
+/** truncate(2) opens no handle: without a writer it is a writer that has already closed. */
+export async function afterTruncateByName(context: FsContext, file: FileState): Promise<void> {
+  if (context.files.writerCount(file) > 0) return
+  await applyPolicy(context, file)
+}
+
+/** What a clean close of the last writer does. */
+async function applyPolicy(context: FsContext, file: FileState): Promise<void> {
+  const { flags } = context.engine.inodes.get(file.ino)
+  if ((flags & INODE_ON_CLOSE_KEEP) !== 0) return
+  if ((flags & INODE_ON_CLOSE_DISCARD) !== 0) {
+    await discard(context, file, 'closing discards')
+    return
+  }
+  if (file.shadow?.broken !== undefined) {
+    await discard(context, file, 'a write to it was lost')
+    return
+  }
+  await publish(context.engine, file, { soon: false })
+}
+
+const warned = new WeakSet<FsContext>()
+
+function closeKind(context: FsContext, pid: number): 'clean' | 'died' {
+  const state = context.processes.state(pid)
+  if (state === 'unknown' && pid !== 0 && !warned.has(context)) {
+    warned.add(context)
+    context.log.warn({ pid }, 'cannot see how this process ends; its closes count as clean')
+  }
+  return state === 'died' ? 'died' : 'clean'
+}

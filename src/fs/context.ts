@@ -1,0 +1,39 @@
+/** What all parts of the filesystem share. */
+import type { Logger } from 'pino'
+import type { Engine } from '../txn/engine.ts'
+import type { Reaper } from '../txn/reaper.ts'
+import type { FileTable } from './file-table.ts'
+import type { Awaitable, KernelCache } from './operations.ts'
+import type { Processes } from './processes.ts'
+import type { References } from './references.ts'
+
+export interface FilesystemOptions {
+  /** New files are opted in, wherever they are made. */
+  readonly atomicByDefault: boolean
+  /** Reading does not change the time of access. */
+  readonly noAccessTimes: boolean
+}
+
+export interface FsContext {
+  readonly engine: Engine
+  readonly reaper: Reaper
+  readonly files: FileTable
+  readonly references: References
+  readonly kernel: KernelCache
+  readonly processes: Processes
+  readonly options: FilesystemOptions
+  readonly log: Logger
+}
+
+/** Runs a change of metadata in one tick, at once if the journal has room for it, else when it has. */
+export function whenRoom<Value>(context: FsContext, work: () => Value): Awaitable<Value> {
+  const { engine } = context
+  engine.health.assertWritable()
+  return engine.hasRoom ? work() : afterRoom(context, work)
+}
+
+async function afterRoom<Value>({ engine }: FsContext, work: () => Value): Promise<Value> {
+  while (!engine.hasRoom) await engine.room()
+  engine.health.assertWritable()
+  return work()
+}

@@ -1,0 +1,201 @@
+/**
+ * The control interface: extended attributes `user.atomic…` that every file has without storing
+ * them. Only `user.atomic` and `user.atomic.onclose` are listed, and only when they are set, so that
+ * copying a file with its attributes carries the choice and nothing else.
+ */
+import { FsError } from '../errors.ts'
+import {
+  INODE_ATOMIC,
+  INODE_ON_CLOSE_DISCARD,
+  INODE_ON_CLOSE_KEEP,
+  type Ino,
+  type Inode,
+  isAtomic,
+  isDirectory,
+  isFile,
+} from '../store/inode.ts'
+import type { Change } from '../txn/change.ts'
+import { publish } from '../txn/publish.ts'
+import { FILE_SIZE_MAX } from '../txn/stage.ts'
+import { type FsContext, whenRoom } from './context.ts'
+import { publishDurably } from './data.ts'
+import { rollback } from './rollback.ts'
+
+const PREFIX = 'user.atomic'
+const ON_CLOSE = ['publish', 'discard', 'keep'] as const
+type OnClose = (typeof ON_CLOSE)[number]
+
+export const isControlName = (name: string): boolean =>
+  name === PREFIX || name.startsWith(`${PREFIX}.`)
+
+/** The value of a control attribute. Throws FsError ENODATA or EINVAL. */
+export async function getControl(context: FsContext, ino: Ino, name: string): Promise<string> {
+  const inode = context.engine.inodes.get(ino)
+  switch (name) {
+    case 'user.atomic':
+      if (!isAtomic(inode)) throw noData(name)
+      return '1'
+    case 'user.atomic.onclose':
+      if (onCloseOf(inode) === 'publish') throw noData(name)
+      return onCloseOf(inode)
+    case 'user.atomic.state':
+      return describeState(context, inode)
+    case 'user.atomic.limits':
+      return describeLimits(context)
+    case 'user.atomic.commit':
+    case 'user.atomic.rollback':
+      throw new FsError('ENODATA', `${name} can only be set`)
+    default:
+      throw unknownName(name)
+  }
+}
+
+export function listControls(inode: Inode): string[] {
+  const names: string[] = []
+  if (isAtomic(inode)) names.push('user.atomic')
+  if (onCloseOf(inode) !== 'publish') names.push('user.atomic.onclose')
+  return names
+}
+
+/** Sets a control attribute, or does what its name says. Throws FsError EINVAL or EOPNOTSUPP. */
+export async function setControl(
+  context: FsContext,
+  ino: Ino,
+  name: string,
+  value: string,
+): Promise<void> {
+  const inode = context.engine.inodes.get(ino)
+  context.engine.health.assertWritable()
+  switch (name) {
+    case 'user.atomic':
+      await setAtomic(context, inode, value)
+      break
+    case 'user.atomic.onclose':
+      await setOnClose(context, inode, value)
+      break
+    case 'user.atomic.commit':
+      await commitFile(context, inode)
+      break
+    case 'user.atomic.rollback':
+      assertFile(inode, name)
+      await rollback(context, context.files.file(ino))
+      break
+    case 'user.atomic.state':
+    case 'user.atomic.limits':
+      throw new FsError('EPERM', `${name} can only be read`)
+    default:
+      throw unknownName(name)
+  }
+}
+
+export async function removeControl(context: FsContext, ino: Ino, name: string): Promise<void> {
+  const inode = context.engine.inodes.get(ino)
+  if (!listControls(inode).includes(name)) throw noData(name)
+  await setControl(context, ino, name, name === 'user.atomic' ? '0' : 'publish')
+}
+
+async function setAtomic(context: FsContext, inode: Inode, value: string): Promise<void> {
+  assertFileOrDirectory(inode, 'user.atomic')
+  if (value === 'isolated') {
+    throw new FsError('EOPNOTSUPP', 'user.atomic=isolated is not supported by this version')
+  }
+  if (!['0', '1', 'shared'].includes(value)) {
+    throw new FsError('EINVAL', `user.atomic is 0, 1 or shared, not "${value}"`)
+  }
+  const enable = value !== '0'
+  if (enable === isAtomic(inode)) return
+  const set = (change: Change): void => {
+    const draft = change.inode(inode.ino)
+    draft.flags = enable ? draft.flags | INODE_ATOMIC : draft.flags & ~INODE_ATOMIC
+    draft.ctimeNs = context.engine.clock()
+  }
+  if (!isFile(inode)) {
+    await changeFlags(context, set)
+    return
+  }
+  // What was written before opting in or out is published in the same commit.
+  await context.kernel.invalidate(inode.ino)
+  const file = context.files.file(inode.ino)
+  await publish(context.engine, file, { soon: false, also: set })
+  context.files.settle(file)
+}
+
+async function setOnClose(context: FsContext, inode: Inode, value: string): Promise<void> {
+  assertFileOrDirectory(inode, 'user.atomic.onclose')
+  const choice = ON_CLOSE.find((known) => known === value)
+  if (choice === undefined) {
+    throw new FsError('EINVAL', `user.atomic.onclose is ${ON_CLOSE.join(', ')}, not "${value}"`)
+  }
+  await changeFlags(context, (change) => {
+    const draft = change.inode(inode.ino)
+    draft.flags &= ~(INODE_ON_CLOSE_DISCARD | INODE_ON_CLOSE_KEEP)
+    if (choice === 'discard') draft.flags |= INODE_ON_CLOSE_DISCARD
+    if (choice === 'keep') draft.flags |= INODE_ON_CLOSE_KEEP
+    draft.ctimeNs = context.engine.clock()
+  })
+}
+
+async function changeFlags(context: FsContext, set: (change: Change) => void): Promise<void> {
+  await whenRoom(context, () => {
+    const change = context.engine.begin()
+    set(change)
+    context.engine.commit(change)
+  })
+}
+
+async function commitFile(context: FsContext, inode: Inode): Promise<void> {
+  if (isDirectory(inode)) {
+    throw new FsError('EOPNOTSUPP', 'Committing several files is not supported by this version')
+  }
+  assertFile(inode, 'user.atomic.commit')
+  await context.kernel.invalidate(inode.ino)
+  await publishDurably(context, context.files.file(inode.ino))
+}
+
+async function describeState(context: FsContext, inode: Inode): Promise<string> {
+  const open = context.files.find(inode.ino)
+  // Bytes that only the kernel has yet are staged too, as far as a program can tell.
+  if (open !== undefined && context.files.writerCount(open) > 0) {
+    await context.kernel.invalidate(inode.ino)
+  }
+  const fork = context.files.find(inode.ino)?.shadow
+  const lines = [
+    `state=${fork === undefined ? 'clean' : 'staged'}`,
+    `staged_bytes=${fork?.stagedBytes ?? 0}`,
+    `published_seq=${inode.commitSeq}`,
+    `base_seq=${fork?.baseSeq ?? inode.commitSeq}`,
+  ]
+  if (fork?.broken !== undefined) lines.push(`broken=${fork.broken.code}`)
+  return `${lines.join('\n')}\n`
+}
+
+function describeLimits(context: FsContext): string {
+  const { allocator, device } = context.engine.store
+  const freeBytes = allocator.availableCount * 4096 + device.blocks.hostFreeBytes()
+  return `${[
+    `transaction_bytes_max=${freeBytes}`,
+    `write_bytes_max=${FILE_SIZE_MAX}`,
+    'alignment=1',
+    `reservation_free_bytes=${freeBytes}`,
+  ].join('\n')}\n`
+}
+
+function onCloseOf(inode: Inode): OnClose {
+  if ((inode.flags & INODE_ON_CLOSE_DISCARD) !== 0) return 'discard'
+  return (inode.flags & INODE_ON_CLOSE_KEEP) !== 0 ? 'keep' : 'publish'
+}
+
+function assertFile(inode: Inode, name: string): void {
+  if (!isFile(inode)) throw new FsError('EINVAL', `${name} belongs to regular files`)
+}
+
+function assertFileOrDirectory(inode: Inode, name: string): void {
+  if (!isFile(inode) && !isDirectory(inode)) {
+    throw new FsError('EPERM', `${name} belongs to regular files and directories`)
+  }
+}
+
+const noData = (name: string): FsError => new FsError('ENODATA', `${name} is not set`)
+
+const unknownName = (name: string): FsError =>
+  new FsError('EINVAL', `${name} is not an attribute of this filesystem`)

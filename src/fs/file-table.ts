@@ -1,0 +1,115 @@
+/** Open files and directories, and the files that have something staged. */
+import { FsError } from '../errors.ts'
+import type { Ino } from '../store/inode.ts'
+import { FileState } from '../txn/shadow-fork.ts'
+import { type DirectoryEntry, type FileHandle, OPEN_ACCMODE, OPEN_RDONLY } from './operations.ts'
+
+/** How the last descriptor of a handle that we saw closed was closed. */
+export type CloseKind = 'clean' | 'died'
+
+export interface OpenFile {
+  readonly fh: FileHandle
+  readonly file: FileState
+  readonly isWriter: boolean
+  readonly openerPid: number
+  lastClose: CloseKind
+}
+
+export interface OpenDirectory {
+  readonly ino: Ino
+  /** The listing, from when it was begun. */
+  entries: readonly DirectoryEntry[] | undefined
+}
+
+export class FileTable {
+  private readonly files = new Map<Ino, FileState>()
+  private readonly handles = new Map<FileHandle, OpenFile>()
+  private readonly directories = new Map<FileHandle, OpenDirectory>()
+  private readonly handleCounts = new Map<FileState, { all: number; writers: number }>()
+  private nextHandle = 1
+
+  /** The state of a file; always the same object while anything refers to it. */
+  file(ino: Ino): FileState {
+    let file = this.files.get(ino)
+    if (file === undefined) {
+      file = new FileState(ino)
+      this.files.set(ino, file)
+    }
+    return file
+  }
+
+  find(ino: Ino): FileState | undefined {
+    return this.files.get(ino)
+  }
+
+  /** Files with something staged. */
+  staged(): FileState[] {
+    return [...this.files.values()].filter((file) => file.shadow !== undefined)
+  }
+
+  open(ino: Ino, flags: number, openerPid: number): OpenFile {
+    const file = this.file(ino)
+    const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
+    const handle: OpenFile = {
+      fh: this.nextHandle++,
+      file,
+      isWriter,
+      openerPid,
+      lastClose: 'clean',
+    }
+    this.handles.set(handle.fh, handle)
+    this.count(file, 1, isWriter)
+    return handle
+  }
+
+  handle(fh: FileHandle): OpenFile {
+    const handle = this.handles.get(fh)
+    if (handle === undefined) throw new FsError('EBADF', `File handle ${fh} is not open`)
+    return handle
+  }
+
+  close(handle: OpenFile): void {
+    this.handles.delete(handle.fh)
+    this.count(handle.file, -1, handle.isWriter)
+    this.settle(handle.file)
+  }
+
+  writerCount(file: FileState): number {
+    return this.handleCounts.get(file)?.writers ?? 0
+  }
+
+  isOpen(ino: Ino): boolean {
+    const file = this.files.get(ino)
+    return file !== undefined && this.handleCounts.has(file)
+  }
+
+  /** Forgets a file that nobody has open and nothing is staged for. */
+  settle(file: FileState): void {
+    if (this.handleCounts.has(file) || file.shadow !== undefined || file.lock.isHeld) return
+    this.files.delete(file.ino)
+  }
+
+  openDirectory(ino: Ino): FileHandle {
+    const fh = this.nextHandle++
+    this.directories.set(fh, { ino, entries: undefined })
+    return fh
+  }
+
+  directory(fh: FileHandle): OpenDirectory {
+    const directory = this.directories.get(fh)
+    if (directory === undefined) throw new FsError('EBADF', `Directory handle ${fh} is not open`)
+    return directory
+  }
+
+  closeDirectory(fh: FileHandle): void {
+    this.directories.delete(fh)
+  }
+
+  private count(file: FileState, by: 1 | -1, isWriter: boolean): void {
+    const counts = this.handleCounts.get(file) ?? { all: 0, writers: 0 }
+    counts.all += by
+    if (isWriter) counts.writers += by
+    if (counts.all === 0) this.handleCounts.delete(file)
+    else this.handleCounts.set(file, counts)
+  }
+}

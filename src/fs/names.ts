@@ -1,0 +1,88 @@
+/** Entries of directories. */
+import { FsError } from '../errors.ts'
+import {
+  type Dirent,
+  type Ino,
+  type Inode,
+  TYPE_MASK,
+  decodeDirent,
+  isDirectory,
+} from '../store/inode.ts'
+import { direntKey } from '../store/keys.ts'
+import type { Change } from '../txn/change.ts'
+import type { FsContext } from './context.ts'
+
+/** Bytes of a name. */
+export const NAME_LENGTH_MAX = 255
+
+export function findDirent(context: FsContext, parent: Ino, name: string): Dirent | undefined {
+  const body = context.engine.store.metadata.get(direntKey(parent, name))
+  return body === undefined ? undefined : decodeDirent(body)
+}
+
+/** Throws FsError ENOENT. */
+export function getDirent(context: FsContext, parent: Ino, name: string): Dirent {
+  const dirent = findDirent(context, parent, name)
+  if (dirent === undefined) throw new FsError('ENOENT', `"${name}" does not exist`)
+  return dirent
+}
+
+/** Whether a new entry may be made. Throws FsError ENAMETOOLONG, EEXIST, ENOTDIR or ENOENT. */
+export function checkNewName(context: FsContext, parent: Ino, name: string): void {
+  checkNameLength(name)
+  const directory = context.engine.inodes.get(parent)
+  if (!isDirectory(directory)) throw new FsError('ENOTDIR', `Inode ${parent} is not a directory`)
+  if (directory.nlink === 0) throw new FsError('ENOENT', `Directory ${parent} was removed`)
+  if (findDirent(context, parent, name) !== undefined) {
+    throw new FsError('EEXIST', `"${name}" exists`)
+  }
+}
+
+export function checkNameLength(name: string): void {
+  if (name.length > NAME_LENGTH_MAX) {
+    throw new FsError('ENAMETOOLONG', `A name has ${NAME_LENGTH_MAX} bytes at most`)
+  }
+}
+
+/** Enters an inode into a directory. */
+export function addName(
+  change: Change,
+  parent: Ino,
+  name: string,
+  inode: Inode,
+  now: bigint,
+): void {
+  const directory = change.inode(parent)
+  const cookie = directory.cookieNext++
+  change.putDirent(parent, name, { ino: inode.ino, type: inode.mode & TYPE_MASK, cookie })
+  directory.entryCount++
+  if (isDirectory(inode)) directory.nlink++
+  touchDirectory(directory, now)
+}
+
+/** Takes an entry out of a directory. The inode's own link count is the caller's business. */
+export function removeName(
+  change: Change,
+  parent: Ino,
+  name: string,
+  inode: Inode,
+  now: bigint,
+): void {
+  const directory = change.inode(parent)
+  change.removeDirent(parent, name)
+  directory.entryCount--
+  if (isDirectory(inode)) directory.nlink--
+  touchDirectory(directory, now)
+}
+
+export function touchDirectory(directory: Inode, now: bigint): void {
+  directory.mtimeNs = now
+  directory.ctimeNs = now
+}
+
+/** An inode loses a name, or a directory its only one; without any it becomes an orphan. */
+export function dropLink(change: Change, draft: Inode, now: bigint): void {
+  draft.nlink = isDirectory(draft) ? 0 : draft.nlink - 1
+  draft.ctimeNs = now
+  if (draft.nlink === 0) change.putOrphan(draft.ino)
+}

@@ -1,0 +1,189 @@
+/**
+ * What a transport may ask of the filesystem: POSIX at the level of inodes. Each call runs to its
+ * end before it returns, or returns a promise when it has to wait. Failures are thrown `FsError`s.
+ * Names and xattr names are byte strings: one character (0 to 255) for each byte.
+ */
+
+import type { Ino } from '../store/inode.ts'
+
+export type { Ino } from '../store/inode.ts'
+
+export type Awaitable<Value> = Value | Promise<Value>
+
+/** Number of one open file or directory. */
+export type FileHandle = number
+
+/** Who is asking. `pid` is 0 for requests that the kernel makes by itself. */
+export interface Caller {
+  readonly uid: number
+  readonly gid: number
+  readonly pid: number
+}
+
+/** What stat(2) shows. Times are nanoseconds since 1970. */
+export interface Attributes {
+  readonly ino: Ino
+  /** Type and permissions, as in st_mode. */
+  readonly mode: number
+  readonly nlink: number
+  readonly uid: number
+  readonly gid: number
+  readonly rdev: number
+  readonly size: number
+  /** Allocated space in units of 512 bytes. */
+  readonly sectors: number
+  readonly atimeNs: bigint
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+  readonly btimeNs: bigint
+}
+
+/** What SETATTR asks to change; what is absent stays. */
+export interface AttributeChanges {
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly size?: number
+  /** `'now'`: the time of the change. */
+  readonly atime?: bigint | 'now'
+  readonly mtime?: bigint | 'now'
+  readonly ctime?: bigint
+  /** The handle that an ftruncate(2) came through. */
+  readonly fh?: FileHandle
+  /** Clear set-user-id and set-group-id, as a change of content by an unprivileged user does. */
+  readonly killPrivileges?: boolean
+}
+
+/** Bits of open(2)'s flags that matter here, as Linux numbers them on x86-64 and arm64. */
+export const OPEN_ACCMODE = 0o3
+export const OPEN_RDONLY = 0o0
+export const OPEN_TRUNC = 0o1000
+export const OPEN_APPEND = 0o2000
+export const OPEN_DSYNC = 0o10000
+/** O_SYNC is this bit together with O_DSYNC. */
+export const OPEN_SYNC_BIT = 0o4000000
+
+export interface Opened {
+  readonly fh: FileHandle
+  /** Whether the kernel may keep what it has cached of the content. */
+  readonly keepCache: boolean
+}
+
+/** One entry of a directory. `nextOffset` continues a listing behind it. */
+export interface DirectoryEntry {
+  readonly name: string
+  readonly ino: Ino
+  /** File type, as the top bits of st_mode. */
+  readonly type: number
+  readonly nextOffset: number
+}
+
+export interface WriteRequest {
+  readonly offset: number
+  readonly data: Uint8Array
+  /** Whether the kernel writes back what it had cached, instead of passing a write(2) on. */
+  readonly fromCache: boolean
+  /** Whether the file must lose set-user-id, set-group-id and capabilities. */
+  readonly killPrivileges: boolean
+  /**
+   * Keeps the memory behind `data` for the filesystem beyond the call, and returns what gives it
+   * back. Only when `data` is page-aligned and large is it worth it.
+   */
+  takeMemory(): () => void
+}
+
+export interface RenameRequest {
+  readonly parent: Ino
+  readonly name: string
+  readonly newParent: Ino
+  readonly newName: string
+  readonly noReplace: boolean
+  readonly exchange: boolean
+}
+
+/** Space and limits, as statvfs(3) shows them. Counts are of `blockSize` bytes. */
+export interface FilesystemStatistics {
+  readonly blockSize: number
+  readonly blockCount: number
+  readonly freeCount: number
+  readonly inodeCount: number
+  readonly inodeFreeCount: number
+  readonly nameLengthMax: number
+}
+
+export interface FilesystemOperations {
+  /** Finds an entry and counts one more reference of the kernel to it; undefined if there is none. */
+  lookup(parent: Ino, name: string): Awaitable<Attributes | undefined>
+  /** Counts a reference to an inode that readDirectory has just named. */
+  remember(ino: Ino): Attributes
+  /** The kernel drops `count` references. */
+  forget(ino: Ino, count: number): void
+  getAttributes(ino: Ino): Awaitable<Attributes>
+  setAttributes(ino: Ino, changes: AttributeChanges, caller: Caller): Awaitable<Attributes>
+  readLink(ino: Ino): Awaitable<Uint8Array>
+
+  /** The calls that make an entry count one reference, as lookup does. `mode` has type and permissions. */
+  makeNode(
+    parent: Ino,
+    name: string,
+    mode: number,
+    rdev: number,
+    caller: Caller,
+  ): Awaitable<Attributes>
+  makeDirectory(parent: Ino, name: string, mode: number, caller: Caller): Awaitable<Attributes>
+  makeSymlink(parent: Ino, name: string, target: Uint8Array, caller: Caller): Awaitable<Attributes>
+  link(ino: Ino, newParent: Ino, newName: string): Awaitable<Attributes>
+  unlink(parent: Ino, name: string): Awaitable<void>
+  removeDirectory(parent: Ino, name: string): Awaitable<void>
+  rename(request: RenameRequest): Awaitable<void>
+
+  open(ino: Ino, flags: number, caller: Caller): Awaitable<Opened>
+  create(
+    parent: Ino,
+    name: string,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }>
+  /** Bytes from `offset` on, fewer only at the end of the file; in pieces, none of them copied twice. */
+  read(fh: FileHandle, offset: number, lengthBytes: number): Awaitable<readonly Uint8Array[]>
+  /** Stages bytes; returns how many. */
+  write(fh: FileHandle, request: WriteRequest): Awaitable<number>
+  /** close(2) of one descriptor; a handle may see several. */
+  flush(fh: FileHandle, caller: Caller): Awaitable<void>
+  /** The last descriptor and mapping of a handle are gone. */
+  release(fh: FileHandle, caller: Caller): Awaitable<void>
+  fsync(fh: FileHandle, dataOnly: boolean): Awaitable<void>
+
+  openDirectory(ino: Ino): Awaitable<FileHandle>
+  /** Entries behind `offset` (0: from the start), `.` and `..` included, in a stable order. */
+  readDirectory(fh: FileHandle, offset: number): Awaitable<Iterable<DirectoryEntry>>
+  releaseDirectory(fh: FileHandle): Awaitable<void>
+  fsyncDirectory(fh: FileHandle): Awaitable<void>
+
+  statistics(): Awaitable<FilesystemStatistics>
+
+  getXattr(ino: Ino, name: string): Awaitable<Uint8Array>
+  /** `flags`: 1 = XATTR_CREATE, 2 = XATTR_REPLACE. */
+  setXattr(
+    ino: Ino,
+    name: string,
+    value: Uint8Array,
+    flags: number,
+    caller: Caller,
+  ): Awaitable<void>
+  listXattr(ino: Ino): Awaitable<readonly string[]>
+  removeXattr(ino: Ino, name: string): Awaitable<void>
+}
+
+/** What the filesystem needs of the kernel when content changes behind the kernel's back. */
+export interface KernelCache {
+  /**
+   * Has the kernel write back what is dirty of an inode and forget what it has cached of its
+   * content and attributes. Requests for the inode arrive meanwhile, so the caller must not hold
+   * what they wait for.
+   */
+  invalidate(ino: Ino): Promise<void>
+  /** Makes the kernel believe in a smaller size; it owns sizes while it caches writes. */
+  resize(ino: Ino, size: number): Promise<void>
+}

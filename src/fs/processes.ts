@@ -1,0 +1,92 @@
+/**
+ * What Linux tells about the processes that use the mount: how a process that closes a file ends,
+ * and who else has that file open. Read from /proc; nothing here asks the mount itself, which waits
+ * for us.
+ */
+import { readFileSync } from 'node:fs'
+import { readFile, readdir } from 'node:fs/promises'
+import type { Ino } from '../store/inode.ts'
+
+/** `unknown`: another user's process that /proc hides, or one in another pid namespace. */
+export type ProcessState = 'running' | 'exited' | 'died' | 'unknown'
+
+export interface Processes {
+  state(pid: number): ProcessState
+  /** Whether any process has a file of this mount open for writing. */
+  hasWriter(ino: Ino): Promise<boolean>
+}
+
+/** PF_EXITING in a task's flags. */
+const EXITING = 0x4
+const FLAGS_FIELD = 9
+const EXIT_CODE_FIELD = 52
+const WRITE_FLAGS = 0o3
+
+/** Reads `/proc/PID/stat`. Fields are counted from 1, as proc(5) does. */
+export function parseStat(stat: string): ProcessState {
+  // The name of the command may hold anything, spaces and parentheses too.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const field = (number: number): number => Number(fields[number - 3])
+  if ((field(FLAGS_FIELD) & EXITING) === 0) return 'running'
+  return field(EXIT_CODE_FIELD) === 0 ? 'exited' : 'died'
+}
+
+export class ProcFilesystem implements Processes {
+  private readonly mountpoint: string
+
+  constructor(mountpoint: string) {
+    this.mountpoint = mountpoint
+  }
+
+  state(pid: number): ProcessState {
+    if (pid <= 0) return 'unknown'
+    try {
+      return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+    } catch {
+      return 'unknown'
+    }
+  }
+
+  async hasWriter(ino: Ino): Promise<boolean> {
+    const mountIds = await this.mountIds()
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+    for (const pid of pids) {
+      if (await processWrites(pid, ino, mountIds)) return true
+    }
+    return false
+  }
+
+  /** Ids of all places where this filesystem is mounted: bind mounts have their own. */
+  private async mountIds(): Promise<Set<string>> {
+    const lines = (await readFile('/proc/self/mountinfo', 'latin1')).split('\n')
+    const mounts = lines.map((line) => line.split(' '))
+    const path = Buffer.from(this.mountpoint).toString('latin1')
+    const own = mounts.findLast((fields) => unescape(fields[4] ?? '') === path)
+    const device = own?.[2]
+    return new Set(mounts.filter((fields) => fields[2] === device).map(([id]) => id ?? ''))
+  }
+}
+
+/** mountinfo writes a space as \040 and so on. */
+function unescape(path: string): string {
+  return path.replaceAll(/\\(\d{3})/g, (_, octal: string) =>
+    String.fromCharCode(parseInt(octal, 8)),
+  )
+}
+
+async function processWrites(
+  pid: string,
+  ino: Ino,
+  mountIds: ReadonlySet<string>,
+): Promise<boolean> {
+  const folder = `/proc/${pid}/fdinfo`
+  const descriptors = await readdir(folder).catch(() => [])
+  for (const descriptor of descriptors) {
+    const info = await readFile(`${folder}/${descriptor}`, 'latin1').catch(() => '')
+    const value = (name: string): string =>
+      new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(info)?.[1] ?? ''
+    if (value('ino') !== String(ino) || !mountIds.has(value('mnt_id'))) continue
+    if ((parseInt(value('flags'), 8) & WRITE_FLAGS) !== 0) return true
+  }
+  return false
+}

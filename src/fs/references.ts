@@ -1,0 +1,32 @@
+/**
+ * How many references the kernel has to each inode. An inode without a name is freed when the last
+ * one is gone, not before: an open file and an O_PATH descriptor both keep one.
+ */
+import { invariant } from '../errors.ts'
+import type { Ino } from '../store/inode.ts'
+
+export class References {
+  private readonly counts = new Map<Ino, number>()
+
+  has(ino: Ino): boolean {
+    return this.counts.has(ino)
+  }
+
+  add(ino: Ino): void {
+    this.counts.set(ino, (this.counts.get(ino) ?? 0) + 1)
+  }
+
+  /** Drops some; returns whether none are left. */
+  drop(ino: Ino, count: number): boolean {
+    const left = (this.counts.get(ino) ?? 0) - count
+    invariant(left >= 0, 'the kernel forgets no more than it looked up')
+    if (left > 0) this.counts.set(ino, left)
+    else this.counts.delete(ino)
+    return left === 0
+  }
+
+  /** Inodes that the kernel still knew; for the end of a mount. */
+  all(): Ino[] {
+    return [...this.counts.keys()]
+  }
+}

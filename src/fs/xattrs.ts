@@ -1,0 +1,93 @@
+/** Extended attributes, stored and controlling. */
+import { FsError } from '../errors.ts'
+import { INODE_HAS_XATTRS, type Ino } from '../store/inode.ts'
+import { xattrGroup, xattrKey } from '../store/keys.ts'
+import { type FsContext, whenRoom } from './context.ts'
+import {
+  getControl,
+  isControlName,
+  listControls,
+  removeControl,
+  setControl,
+} from './control-xattrs.ts'
+import type { Awaitable } from './operations.ts'
+
+const NAMESPACES = ['user.', 'security.', 'trusted.']
+const NAME_LENGTH_MAX = 255
+const VALUE_SIZE_MAX = 65_536
+const CREATE = 1
+const REPLACE = 2
+
+/** Throws FsError EOPNOTSUPP for a namespace that is not kept, as for ACLs. */
+function checkName(name: string): void {
+  if (!NAMESPACES.some((namespace) => name.startsWith(namespace))) {
+    throw new FsError('EOPNOTSUPP', `Extended attributes like "${name}" are not supported`)
+  }
+  if (name.length > NAME_LENGTH_MAX) {
+    throw new FsError('ERANGE', `The name of an attribute has ${NAME_LENGTH_MAX} bytes at most`)
+  }
+}
+
+function find(context: FsContext, ino: Ino, name: string): Uint8Array | undefined {
+  const { flags } = context.engine.inodes.get(ino)
+  if ((flags & INODE_HAS_XATTRS) === 0) return undefined
+  return context.engine.store.metadata.get(xattrKey(ino, name))
+}
+
+export function getXattr(context: FsContext, ino: Ino, name: string): Awaitable<Uint8Array> {
+  if (isControlName(name)) {
+    return getControl(context, ino, name).then((value) => Buffer.from(value, 'latin1'))
+  }
+  checkName(name)
+  const value = find(context, ino, name)
+  if (value === undefined) throw new FsError('ENODATA', `Inode ${ino} has no "${name}"`)
+  return value
+}
+
+export function setXattr(
+  context: FsContext,
+  ino: Ino,
+  name: string,
+  value: Uint8Array,
+  flags: number,
+): Awaitable<void> {
+  if (isControlName(name)) {
+    return setControl(context, ino, name, Buffer.from(value).toString('latin1').trimEnd())
+  }
+  checkName(name)
+  if (value.length > VALUE_SIZE_MAX) {
+    throw new FsError('E2BIG', `An attribute has ${VALUE_SIZE_MAX} bytes at most`)
+  }
+  return whenRoom(context, () => {
+    const exists = find(context, ino, name) !== undefined
+    if (flags === CREATE && exists) throw new FsError('EEXIST', `"${name}" is set`)
+    if (flags === REPLACE && !exists) throw new FsError('ENODATA', `"${name}" is not set`)
+    const change = context.engine.begin()
+    change.putXattr(ino, name, value)
+    change.inode(ino).ctimeNs = context.engine.clock()
+    context.engine.commit(change)
+  })
+}
+
+export async function listXattr(context: FsContext, ino: Ino): Promise<readonly string[]> {
+  const inode = context.engine.inodes.get(ino)
+  const controls = listControls(inode)
+  if ((inode.flags & INODE_HAS_XATTRS) === 0) return controls
+  const prefix = xattrGroup(ino)
+  const stored = await context.engine.store.metadata.scan(prefix)
+  return [...stored.map(([key]) => key.slice(prefix.length)), ...controls]
+}
+
+export function removeXattr(context: FsContext, ino: Ino, name: string): Awaitable<void> {
+  if (isControlName(name)) return removeControl(context, ino, name)
+  checkName(name)
+  return whenRoom(context, () => {
+    if (find(context, ino, name) === undefined) {
+      throw new FsError('ENODATA', `Inode ${ino} has no "${name}"`)
+    }
+    const change = context.engine.begin()
+    change.removeXattr(ino, name)
+    change.inode(ino).ctimeNs = context.engine.clock()
+    context.engine.commit(change)
+  })
+}

@@ -1,0 +1,210 @@
+/**
+ * The redo journal: appends commits to the ring and makes them durable, in order.
+ *
+ * Argument. A record is appended in one tick and applied to memory in the same tick, so memory and
+ * ring never disagree on the order of commits. Durability comes in one of two ways, both for all
+ * records up to a sequence and one at a time:
+ *
+ *   a. nothing written is waiting for a flush: the waiting records are one aligned write that
+ *      returns when they are durable. A crash before its end leaves a record torn, which its
+ *      checksum shows: the old state. After its end: the new one. Nothing behind a torn record was
+ *      acknowledged, because nothing is acknowledged before the writes before it.
+ *   b. otherwise records are written to the host's cache at once, so that the death of the daemon
+ *      loses nothing, and a flush makes all of them durable together. A power cut may then keep a
+ *      later record and lose an earlier one. Neither was acknowledged as durable: every record
+ *      says up to where everything was durable when it was made, and recovery stops at the first
+ *      gap; only a record that claims the gap was durable shows a damaged ring.
+ */
+import type { Ring } from '../device/device.ts'
+import { FsError, invariant } from '../errors.ts'
+import type { Health } from '../health.ts'
+import type { Op } from '../store/ops.ts'
+import { Arena } from './arena.ts'
+import { encodeRecord, measureRecord } from './record.ts'
+
+/** The largest record, in blocks: 1 GiB of remapped blocks and a MiB of pages fit. */
+export const RECORD_BLOCKS_MAX = 768
+
+/** Where a journal goes on. */
+export interface JournalState {
+  readonly commitSeq: number
+  /** Next position and the oldest one still needed, in blocks since the volume was made. */
+  readonly head: number
+  readonly tail: number
+  readonly epoch: number
+  readonly volume: number
+}
+
+export class Journal {
+  private readonly ring: Ring
+  private readonly health: Health
+  private readonly clock: () => bigint
+  private readonly arena: Arena
+  private readonly epoch: number
+  private readonly volume: number
+  private lastSeq: number
+  private durableSeq: number
+  private checkpointSeq: number
+  private head: number
+  private tail: number
+  /** Whether something was written and not flushed since. */
+  private unflushed = false
+  private flushUnderWay: Promise<void> | undefined
+  private readonly roomWaiters: (() => void)[] = []
+  /** Called when the ring fills up, so that a checkpoint frees some of it. */
+  onPressure: () => void = () => undefined
+
+  constructor(ring: Ring, health: Health, state: JournalState, clock: () => bigint) {
+    this.ring = ring
+    this.health = health
+    this.clock = clock
+    this.epoch = state.epoch
+    this.volume = state.volume
+    this.lastSeq = state.commitSeq
+    this.durableSeq = state.commitSeq
+    this.checkpointSeq = state.commitSeq
+    this.head = state.head
+    this.tail = state.tail
+    this.arena = new Arena(this.recordBlocksMax * 4096)
+  }
+
+  get commitSeq(): number {
+    return this.lastSeq
+  }
+
+  /** Whether everything that was appended is durable. */
+  get isDurable(): boolean {
+    return this.durableSeq === this.lastSeq
+  }
+
+  get position(): number {
+    return this.head
+  }
+
+  get usedBlocks(): number {
+    return this.head - this.tail
+  }
+
+  get blockCount(): number {
+    return this.ring.blockCount
+  }
+
+  /** The largest record of this ring, in blocks: small rings take small commits. */
+  get recordBlocksMax(): number {
+    return Math.min(RECORD_BLOCKS_MAX, Math.floor(this.ring.blockCount / 8))
+  }
+
+  /** Whether a record of this size can be appended now, whatever the end of the ring costs. */
+  hasRoom(blockCount: number): boolean {
+    return this.usedBlocks + 2 * blockCount <= this.ring.blockCount
+  }
+
+  /** Resolves when a record of this size can be appended; a checkpoint makes the room. */
+  async room(blockCount: number): Promise<void> {
+    while (!this.hasRoom(blockCount)) {
+      this.health.assertWritable()
+      this.onPressure()
+      await new Promise<void>((resolve) => {
+        this.roomWaiters.push(resolve)
+      })
+    }
+  }
+
+  /**
+   * Appends one commit and returns its sequence. With `soon` a flush follows at once, so the record
+   * may wait for it in memory; otherwise it survives the daemon when this returns.
+   * Requires: there is room. Throws FsError EIO when the volume has failed.
+   */
+  append(ops: readonly Op[], soon: boolean): number {
+    this.health.assertWritable()
+    const { blockCount } = measureRecord(ops)
+    invariant(blockCount <= this.recordBlocksMax, 'a record is not larger than the largest')
+    if (!this.arena.fits(blockCount)) this.writeWaiting()
+    const position = this.place(blockCount)
+    const header = {
+      commitSeq: this.lastSeq + 1,
+      position,
+      epoch: this.epoch,
+      volume: this.volume,
+      durableSeq: this.durableSeq,
+      checkpointSeq: this.checkpointSeq,
+      timeNs: this.clock(),
+    }
+    encodeRecord(header, ops, this.arena.take(position % this.ring.blockCount, blockCount))
+    this.head = position + blockCount
+    this.lastSeq++
+    if (!soon) this.writeWaiting()
+    if (this.usedBlocks > this.ring.blockCount / 4) this.onPressure()
+    return this.lastSeq
+  }
+
+  /** Resolves when everything appended before the call is durable. */
+  async flush(): Promise<void> {
+    const target = this.lastSeq
+    while (this.durableSeq < target) {
+      this.health.assertDurable()
+      this.flushUnderWay ??= this.flushOnce().finally(() => {
+        this.flushUnderWay = undefined
+      })
+      await this.flushUnderWay
+    }
+    this.health.assertDurable()
+  }
+
+  /** A checkpoint has made the index hold everything up to `commitSeq`, which ended at `position`. */
+  release(commitSeq: number, position: number): void {
+    this.checkpointSeq = commitSeq
+    this.durableSeq = Math.max(this.durableSeq, commitSeq)
+    this.tail = position
+    for (const resolve of this.roomWaiters.splice(0)) resolve()
+  }
+
+  /** The volume has failed: whoever waits for room finds out. */
+  wake(): void {
+    for (const resolve of this.roomWaiters.splice(0)) resolve()
+  }
+
+  /** A record does not wrap: if it does not fit before the end of the ring it starts at its begin. */
+  private place(blockCount: number): number {
+    const offset = this.head % this.ring.blockCount
+    const skip = offset + blockCount > this.ring.blockCount ? this.ring.blockCount - offset : 0
+    const position = this.head + skip
+    invariant(
+      position + blockCount - this.tail <= this.ring.blockCount,
+      'a record does not overwrite one that is still needed',
+    )
+    return position
+  }
+
+  private writeWaiting(): void {
+    if (this.arena.isEmpty) return
+    try {
+      this.unflushed = true
+      for (const { ringBlock, data } of this.arena.drain()) this.ring.write(ringBlock, data)
+    } catch (error) {
+      this.health.fail(error)
+      throw new FsError('EIO', 'Cannot write the journal', { cause: error })
+    }
+  }
+
+  private async flushOnce(): Promise<void> {
+    const seq = this.lastSeq
+    try {
+      if (this.unflushed) {
+        this.writeWaiting()
+        this.unflushed = false
+        await this.ring.flush()
+      } else {
+        for (const { ringBlock, data } of this.arena.swap()) {
+          await this.ring.writeDurable(ringBlock, data)
+        }
+      }
+    } catch (error) {
+      this.health.fail(error)
+      throw new FsError('EIO', 'Cannot write the journal; the volume is now read-only', {
+        cause: error,
+      })
+    }
+    this.durableSeq = Math.max(this.durableSeq, seq)
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Finds the commits that the ring holds beyond the last checkpoint, and replays them into memory.
+ *
+ * A record counts if it has the volume's mark, the marker's epoch, the expected sequence and
+ * position, and all checksums. The first that does not ends the ring: it was torn by the crash, and
+ * nothing behind it was acknowledged as durable. Two findings contradict that and mean damage:
+ *
+ *   - a later valid record that was made when the missing one was already durable;
+ *   - a record that was made after a checkpoint which the index does not know.
+ *
+ * Recovery only reads the ring, so it can crash and run again.
+ */
+import { BLOCK_SIZE, type Ring } from '../device/device.ts'
+import type { Marker } from '../store/marker.ts'
+import type { Op } from '../store/ops.ts'
+import { type RingRecord, decodeRecord, peekRecord } from './record.ts'
+
+const SCAN_BLOCKS = 256
+
+export interface Replayed {
+  readonly recordCount: number
+  readonly byteCount: number
+  readonly commitSeq: number
+  /** Where the journal goes on, in blocks since the volume was made. */
+  readonly position: number
+  /** What shows that acknowledged commits are lost, if anything does. */
+  readonly damage: string | undefined
+}
+
+/** Applies the ring's records behind the marker, in order. */
+export function replayRing(
+  ring: Ring,
+  marker: Marker,
+  volume: number,
+  apply: (op: Op) => void,
+): Replayed {
+  let { commitSeq, ringPosition: position } = marker
+  let recordCount = 0
+  let blockCount = 0
+  for (;;) {
+    const record = nextRecord(ring, marker, volume, commitSeq + 1, position)
+    if (record === undefined) break
+    for (const op of record.ops) apply(op)
+    commitSeq++
+    position = record.header.position + record.blockCount
+    recordCount++
+    blockCount += record.blockCount
+  }
+  const damage = findDamage(ring, marker, volume, commitSeq)
+  return { recordCount, byteCount: blockCount * BLOCK_SIZE, commitSeq, position, damage }
+}
+
+/** The record with this sequence, at the position or, if it did not fit there, at the ring's begin. */
+function nextRecord(
+  ring: Ring,
+  marker: Marker,
+  volume: number,
+  commitSeq: number,
+  position: number,
+): RingRecord | undefined {
+  const offset = position % ring.blockCount
+  const candidates = offset === 0 ? [position] : [position, position + ring.blockCount - offset]
+  return candidates
+    .map((candidate) => ({ candidate, record: readRecord(ring, candidate % ring.blockCount) }))
+    .find(
+      ({ candidate, record }) =>
+        record !== undefined &&
+        record.header.epoch === marker.epoch &&
+        record.header.volume === volume &&
+        record.header.commitSeq === commitSeq &&
+        record.header.position === candidate,
+    )?.record
+}
+
+/** A valid record that begins at this block, if there is one. */
+export function readRecord(ring: Ring, ringBlock: number): RingRecord | undefined {
+  const first = Buffer.allocUnsafe(BLOCK_SIZE)
+  ring.read(ringBlock, first)
+  const peeked = peekRecord(first)
+  if (peeked === undefined || ringBlock + peeked.blockCount > ring.blockCount) return undefined
+  const bytes = Buffer.allocUnsafeSlow(peeked.blockCount * BLOCK_SIZE)
+  ring.read(ringBlock, bytes)
+  try {
+    const record = decodeRecord(bytes)
+    return record === 'invalid' ? undefined : record
+  } catch {
+    // A checksum that fits by chance or a bug: not a record that anybody could replay.
+    return undefined
+  }
+}
+
+/** All valid records of an epoch that lie anywhere in the ring. */
+export function* recordsInRing(
+  ring: Ring,
+  epoch: number,
+  volume: number,
+): Generator<RingRecord, void> {
+  const chunk = Buffer.allocUnsafe(SCAN_BLOCKS * BLOCK_SIZE)
+  for (let start = 0; start < ring.blockCount; start += SCAN_BLOCKS) {
+    const count = Math.min(SCAN_BLOCKS, ring.blockCount - start)
+    ring.read(start, chunk.subarray(0, count * BLOCK_SIZE))
+    for (let i = 0; i < count; i++) {
+      const block = chunk.subarray(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
+      if (peekRecord(block) === undefined) continue
+      const record = readRecord(ring, start + i)
+      if (record?.header.epoch === epoch && record.header.volume === volume) yield record
+    }
+  }
+}
+
+function findDamage(
+  ring: Ring,
+  marker: Marker,
+  volume: number,
+  commitSeq: number,
+): string | undefined {
+  for (const { header } of recordsInRing(ring, marker.epoch, volume)) {
+    if (header.checkpointSeq > marker.commitSeq) {
+      return `the index has lost the checkpoint of commit ${header.checkpointSeq}`
+    }
+    if (header.commitSeq > commitSeq && header.durableSeq > commitSeq) {
+      return `commit ${commitSeq + 1} was durable and cannot be read from the ring any more`
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,160 @@
+/**
+ * The extent maps of all files: a page table for each, of leaves with 64 blocks. Leaves are read
+ * from the index when they are needed, changed in memory by commits, and written by checkpoints.
+ * There is no split or merge: a leaf's place is its number.
+ */
+import type { BlockNo, IndexOp } from '../device/device.ts'
+import type { Ino } from './inode.ts'
+import { u32FromKey, leafKey, leafPrefix } from './keys.ts'
+import { LEAF_BLOCKS, Leaf, decodeLeaf, encodeLeaf } from './leaf.ts'
+import { type Metadata, sealValue } from './metadata.ts'
+
+/** Leaves kept in memory beyond which unchanged ones are dropped: about 45 MB. */
+const CACHED_LEAVES_MAX = 65_536
+
+/** One generation of one file's extent map. */
+export class ExtentMap {
+  readonly ino: Ino
+  readonly generation: number
+  readonly leaves = new Map<number, Leaf>()
+  private readonly maps: ExtentMaps
+
+  constructor(maps: ExtentMaps, ino: Ino, generation: number) {
+    this.maps = maps
+    this.ino = ino
+    this.generation = generation
+  }
+
+  /** The leaf with this number, if any of its blocks was ever mapped. */
+  leaf(leafIndex: number): Leaf | undefined {
+    return this.leaves.get(leafIndex) ?? this.maps.load(this, leafIndex)
+  }
+
+  /** The block of a file block; 0 for a hole. */
+  block(fileBlock: number): BlockNo {
+    return this.leaf(Math.floor(fileBlock / LEAF_BLOCKS))?.block(fileBlock % LEAF_BLOCKS) ?? 0
+  }
+
+  /** Maps a file block, or unmaps it with block 0; returns the block that was there. */
+  set(fileBlock: number, block: BlockNo, checksum: number): BlockNo {
+    const leafIndex = Math.floor(fileBlock / LEAF_BLOCKS)
+    let leaf = this.leaf(leafIndex)
+    if (leaf === undefined) {
+      if (block === 0) return 0
+      leaf = this.maps.add(this, leafIndex, new Leaf())
+    }
+    if (!leaf.dirty) this.maps.markDirty(this, leafIndex, leaf)
+    return leaf.set(fileBlock % LEAF_BLOCKS, block, checksum)
+  }
+
+  /** Empties the leaf of a file block; whoever else maps its blocks keeps them. */
+  dropLeaf(fileBlock: number): void {
+    const first = fileBlock - (fileBlock % LEAF_BLOCKS)
+    for (let i = 0; i < LEAF_BLOCKS; i++) this.set(first + i, 0, 0)
+  }
+
+  /** Numbers of the leaves from `fromLeaf` on that may map something, in order. */
+  async existingLeaves(fromLeaf: number, count = Infinity): Promise<number[]> {
+    const found = new Set<number>()
+    for (const [index, leaf] of this.leaves) {
+      if (index >= fromLeaf && leaf.mappedCount > 0) found.add(index)
+    }
+    for (const leafIndex of await this.maps.storedLeaves(this, fromLeaf)) {
+      if ((this.leaf(leafIndex)?.mappedCount ?? 0) > 0) found.add(leafIndex)
+      if (found.size >= count) break
+    }
+    return [...found].toSorted((a, b) => a - b)
+  }
+}
+
+export class ExtentMaps {
+  private readonly metadata: Metadata
+  private readonly byFile = new Map<Ino, ExtentMap[]>()
+  private readonly dirty = new Map<Leaf, string>()
+  private cachedCount = 0
+
+  constructor(metadata: Metadata) {
+    this.metadata = metadata
+  }
+
+  get dirtyCount(): number {
+    return this.dirty.size
+  }
+
+  /** The map of a file; always the same object for the same file and generation. */
+  get(ino: Ino, generation: number): ExtentMap {
+    let generations = this.byFile.get(ino)
+    if (generations === undefined) {
+      generations = []
+      this.byFile.set(ino, generations)
+    }
+    let map = generations.find((candidate) => candidate.generation === generation)
+    if (map === undefined) {
+      map = new ExtentMap(this, ino, generation)
+      generations.push(map)
+    }
+    return map
+  }
+
+  load(map: ExtentMap, leafIndex: number): Leaf | undefined {
+    const body = this.metadata.get(leafKey(map.ino, map.generation, leafIndex))
+    return body === undefined ? undefined : this.add(map, leafIndex, decodeLeaf(body))
+  }
+
+  add(map: ExtentMap, leafIndex: number, leaf: Leaf): Leaf {
+    map.leaves.set(leafIndex, leaf)
+    this.cachedCount++
+    return leaf
+  }
+
+  markDirty(map: ExtentMap, leafIndex: number, leaf: Leaf): void {
+    leaf.dirty = true
+    this.dirty.set(leaf, leafKey(map.ino, map.generation, leafIndex))
+  }
+
+  /** Numbers of the leaves in the index. */
+  async storedLeaves(map: ExtentMap, fromLeaf: number): Promise<number[]> {
+    const prefix = leafPrefix(map.ino, map.generation)
+    const entries = await this.metadata.scan(prefix)
+    return entries
+      .map(([key]) => u32FromKey(key, prefix.length))
+      .filter((leafIndex) => leafIndex >= fromLeaf)
+  }
+
+  /** Takes the changed leaves for a checkpoint; changes from now on belong to the next one. */
+  capture(): IndexOp[] {
+    const operations: IndexOp[] = []
+    for (const [leaf, key] of this.dirty) {
+      leaf.dirty = false
+      operations.push(
+        leaf.mappedCount === 0
+          ? { type: 'del', key }
+          : { type: 'put', key, value: sealValue(key, encodeLeaf(leaf)) },
+      )
+    }
+    this.dirty.clear()
+    return operations
+  }
+
+  /** The captured leaves are in the index, so unchanged ones may be dropped when there are many. */
+  release(): void {
+    if (this.cachedCount <= CACHED_LEAVES_MAX) return
+    for (const [ino, generations] of this.byFile) {
+      for (const map of generations) {
+        for (const [leafIndex, leaf] of map.leaves) {
+          if (leaf.dirty) continue
+          map.leaves.delete(leafIndex)
+          this.cachedCount--
+        }
+      }
+      if (generations.every((map) => map.leaves.size === 0)) this.byFile.delete(ino)
+      if (this.cachedCount <= CACHED_LEAVES_MAX / 2) return
+    }
+  }
+
+  /** Forgets the map of a file that is gone. Requires: nothing of it is mapped. */
+  forget(ino: Ino): void {
+    for (const map of this.byFile.get(ino) ?? []) this.cachedCount -= map.leaves.size
+    this.byFile.delete(ino)
+  }
+}

@@ -1,0 +1,150 @@
+/** The inode record: what a file is, apart from its names and its blocks. */
+import { ByteReader, ByteWriter } from '../bytes.ts'
+
+/** Inode number; 1 is the root. Never used twice. */
+export type Ino = number
+
+export const ROOT_INO: Ino = 1
+
+/** Bits of `Inode.flags`. */
+export const INODE_ATOMIC = 1
+export const INODE_ON_CLOSE_DISCARD = 2
+export const INODE_ON_CLOSE_KEEP = 4
+/** Saves a look into the index: most files have no extended attribute. */
+export const INODE_HAS_XATTRS = 8
+
+/** The mask and values of st_mode's file type. */
+export const TYPE_MASK = 0o170000
+export const TYPE_DIRECTORY = 0o040000
+export const TYPE_FILE = 0o100000
+export const TYPE_SYMLINK = 0o120000
+
+/** All fields of an inode; drafts of it are changed and then committed whole. */
+export interface Inode {
+  ino: Ino
+  mode: number
+  uid: number
+  gid: number
+  nlink: number
+  rdev: number
+  flags: number
+  /** Which generation of leaves is the data fork's map. */
+  mapGeneration: number
+  size: number
+  /** Blocks that the data fork maps. */
+  blockCount: number
+  atimeNs: bigint
+  mtimeNs: bigint
+  ctimeNs: bigint
+  btimeNs: bigint
+  /** Commit that last published the content. */
+  commitSeq: number
+  /** Directories: the parent, the number of entries, the next cookie for an entry. */
+  parent: Ino
+  entryCount: number
+  cookieNext: number
+  /** Symbolic links: where to. */
+  target: Uint8Array
+}
+
+const NO_TARGET = new Uint8Array(0)
+const FIXED_SIZE = 4 * 7 + 8 * 10 + 2
+
+export function newInode(ino: Ino, mode: number, nowNs: bigint): Inode {
+  return {
+    ino,
+    mode,
+    uid: 0,
+    gid: 0,
+    nlink: 1,
+    rdev: 0,
+    flags: 0,
+    mapGeneration: 0,
+    size: 0,
+    blockCount: 0,
+    atimeNs: nowNs,
+    mtimeNs: nowNs,
+    ctimeNs: nowNs,
+    btimeNs: nowNs,
+    commitSeq: 0,
+    parent: 0,
+    entryCount: 0,
+    cookieNext: 3,
+    target: NO_TARGET,
+  }
+}
+
+export const isDirectory = (inode: Inode): boolean => (inode.mode & TYPE_MASK) === TYPE_DIRECTORY
+export const isFile = (inode: Inode): boolean => (inode.mode & TYPE_MASK) === TYPE_FILE
+export const isAtomic = (inode: Inode): boolean => (inode.flags & INODE_ATOMIC) !== 0
+
+export function encodeInode(inode: Inode): Uint8Array {
+  const out = new ByteWriter(Buffer.allocUnsafe(FIXED_SIZE + inode.target.length))
+  out.u32(inode.mode)
+  out.u32(inode.uid)
+  out.u32(inode.gid)
+  out.u32(inode.nlink)
+  out.u32(inode.rdev)
+  out.u32(inode.flags)
+  out.u32(inode.mapGeneration)
+  out.u64(inode.size)
+  out.u64(inode.blockCount)
+  out.i64(inode.atimeNs)
+  out.i64(inode.mtimeNs)
+  out.i64(inode.ctimeNs)
+  out.i64(inode.btimeNs)
+  out.u64(inode.commitSeq)
+  out.u64(inode.parent)
+  out.u64(inode.entryCount)
+  out.u64(inode.cookieNext)
+  out.u16(inode.target.length)
+  out.bytes(inode.target)
+  return out.buffer
+}
+
+export function decodeInode(ino: Ino, body: Uint8Array): Inode {
+  const input = new ByteReader(body)
+  return {
+    ino,
+    mode: input.u32(),
+    uid: input.u32(),
+    gid: input.u32(),
+    nlink: input.u32(),
+    rdev: input.u32(),
+    flags: input.u32(),
+    mapGeneration: input.u32(),
+    size: input.u64(),
+    blockCount: input.u64(),
+    atimeNs: input.i64(),
+    mtimeNs: input.i64(),
+    ctimeNs: input.i64(),
+    btimeNs: input.i64(),
+    commitSeq: input.u64(),
+    parent: input.u64(),
+    entryCount: input.u64(),
+    cookieNext: input.u64(),
+    target: Uint8Array.from(input.bytes(input.u16())),
+  }
+}
+
+/** What a name in a directory leads to. */
+export interface Dirent {
+  readonly ino: Ino
+  /** File type, as the top bits of st_mode. */
+  readonly type: number
+  /** Place in a listing; never used twice in one directory. */
+  readonly cookie: number
+}
+
+export function encodeDirent(dirent: Dirent): Uint8Array {
+  const out = new ByteWriter(Buffer.allocUnsafe(18))
+  out.u64(dirent.ino)
+  out.u16(dirent.type)
+  out.u64(dirent.cookie)
+  return out.buffer
+}
+
+export function decodeDirent(body: Uint8Array): Dirent {
+  const input = new ByteReader(body)
+  return { ino: input.u64(), type: input.u16(), cookie: input.u64() }
+}

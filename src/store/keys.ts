@@ -1,0 +1,72 @@
+/*
+ * The key space of the index. One byte of prefix, then fixed-width big-endian numbers, so that byte
+ * order is numeric order and what belongs to one file is one range. Keys are byte strings.
+ *
+ *   S                        volume: uuid, as in the superblock
+ *   M                        checkpoint marker
+ *   I ino8                   inode
+ *   D ino8 name              dirent, by parent
+ *   X ino8 name              extended attribute
+ *   E ino8 generation4 leaf4 64 blocks of a file's extent map
+ *   G group4                 allocation bitmap of 32,768 blocks
+ *   O ino8                   orphan: nlink is 0 and the kernel still knew the inode
+ *   P ino8 generation4       map generation that is being written or freed, not the file's own
+ */
+import type { Ino } from './inode.ts'
+
+function u32Key(value: number): string {
+  return String.fromCharCode(
+    (value >>> 24) & 0xff,
+    (value >>> 16) & 0xff,
+    (value >>> 8) & 0xff,
+    value & 0xff,
+  )
+}
+
+function u64Key(value: number): string {
+  return u32Key(Math.floor(value / 0x1_0000_0000)) + u32Key(value % 0x1_0000_0000)
+}
+
+/** Reads a big-endian number of 4 bytes back out of a key. */
+export function u32FromKey(key: string, at: number): number {
+  return (
+    key.charCodeAt(at) * 0x100_0000 +
+    (key.charCodeAt(at + 1) << 16) +
+    (key.charCodeAt(at + 2) << 8) +
+    key.charCodeAt(at + 3)
+  )
+}
+
+/** Reads a big-endian number of 8 bytes back out of a key. */
+export function u64FromKey(key: string, at: number): number {
+  return u32FromKey(key, at) * 0x1_0000_0000 + u32FromKey(key, at + 4)
+}
+
+/** Prefix and inode: what `Metadata` groups its pending changes by. */
+export const GROUP_LENGTH = 9
+
+export const VOLUME_KEY = 'S'
+export const MARKER_KEY = 'M'
+
+export const inodeKey = (ino: Ino): string => 'I' + u64Key(ino)
+export const direntGroup = (parent: Ino): string => 'D' + u64Key(parent)
+export const direntKey = (parent: Ino, name: string): string => direntGroup(parent) + name
+export const xattrGroup = (ino: Ino): string => 'X' + u64Key(ino)
+export const xattrKey = (ino: Ino, name: string): string => xattrGroup(ino) + name
+export const leafGroup = (ino: Ino): string => 'E' + u64Key(ino)
+export const leafPrefix = (ino: Ino, generation: number): string =>
+  leafGroup(ino) + u32Key(generation)
+export const leafKey = (ino: Ino, generation: number, leafIndex: number): string =>
+  leafPrefix(ino, generation) + u32Key(leafIndex)
+export const bitmapKey = (groupIndex: number): string => 'G' + u32Key(groupIndex)
+export const orphanKey = (ino: Ino): string => 'O' + u64Key(ino)
+export const pendingMapKey = (ino: Ino, generation: number): string =>
+  'P' + u64Key(ino) + u32Key(generation)
+
+/** The first key behind all keys that start with `prefix`. */
+export function prefixEnd(prefix: string): string {
+  let length = prefix.length
+  while (length > 0 && prefix.charCodeAt(length - 1) === 0xff) length--
+  if (length === 0) return '\xff'.repeat(prefix.length + 1)
+  return prefix.slice(0, length - 1) + String.fromCharCode(prefix.charCodeAt(length - 1) + 1)
+}

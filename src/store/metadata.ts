@@ -1,0 +1,140 @@
+/**
+ * Keys and values as of the last commit: what the index holds, with everything on top that was
+ * committed since the last checkpoint. A checkpoint captures the layer on top, makes it durable
+ * with one batch, and then drops it.
+ *
+ * Every value in the index carries a checksum over key and body, because LevelDB does not verify
+ * its own on reading.
+ */
+import { ByteReader } from '../bytes.ts'
+import { crc32c } from '../crc32c.ts'
+import type { Index, IndexOp } from '../device/device.ts'
+import { FsError, invariant } from '../errors.ts'
+import { GROUP_LENGTH, prefixEnd } from './keys.ts'
+
+const VALUE_VERSION = 1
+const VALUE_HEADER_SIZE = 5
+
+/** Body, or null for a deleted key; by group and the rest of the key. */
+type Layer = Map<string, Map<string, Uint8Array | null>>
+
+function valueChecksum(key: string, value: Uint8Array): number {
+  return crc32c(value.subarray(4), crc32c(Buffer.from(key, 'latin1')))
+}
+
+/** Wraps a body as it stands in the index. */
+export function sealValue(key: string, body: Uint8Array): Uint8Array {
+  const value = Buffer.allocUnsafe(VALUE_HEADER_SIZE + body.length)
+  value.writeUInt8(VALUE_VERSION, 4)
+  value.set(body, VALUE_HEADER_SIZE)
+  value.writeUInt32LE(valueChecksum(key, value), 0)
+  return value
+}
+
+/** Checks and unwraps a value. Throws FsError EIO that names the key. */
+export function openValue(key: string, value: Uint8Array): Uint8Array {
+  const input = new ByteReader(value)
+  if (value.length < VALUE_HEADER_SIZE || input.u32() !== valueChecksum(key, value)) {
+    const shown = Buffer.from(key, 'latin1').toString('hex')
+    throw new FsError('EIO', `Cannot read key ${shown} of the index: its checksum is wrong`)
+  }
+  const version = input.u8()
+  if (version !== VALUE_VERSION) {
+    throw new FsError('EIO', `Cannot read the index: a value has version ${version}`)
+  }
+  return value.subarray(VALUE_HEADER_SIZE)
+}
+
+export class Metadata {
+  private readonly index: Index
+  private pending: Layer = new Map()
+  /** What a checkpoint under way is making durable. */
+  private captured: Layer = new Map()
+  pendingCount = 0
+
+  constructor(index: Index) {
+    this.index = index
+  }
+
+  get(key: string): Uint8Array | undefined {
+    const group = key.slice(0, GROUP_LENGTH)
+    const rest = key.slice(GROUP_LENGTH)
+    const pending = this.pending.get(group)?.get(rest)
+    if (pending !== undefined) return pending ?? undefined
+    const captured = this.captured.get(group)?.get(rest)
+    if (captured !== undefined) return captured ?? undefined
+    const value = this.index.get(key)
+    return value === undefined ? undefined : openValue(key, value)
+  }
+
+  put(key: string, body: Uint8Array): void {
+    this.set(key, body)
+  }
+
+  del(key: string): void {
+    this.set(key, null)
+  }
+
+  /** Live entries whose keys start with `prefix`, in key order, as of the call. */
+  async scan(prefix: string): Promise<(readonly [key: string, body: Uint8Array])[]> {
+    // Both layers are copied before the index is asked: an entry that a checkpoint moves meanwhile
+    // is then in both and counted once; the other way round it could be in neither.
+    const above = new Map<string, Uint8Array | null>()
+    for (const layer of [this.captured, this.pending]) this.collect(layer, prefix, above)
+    const found = new Map<string, Uint8Array>()
+    for await (const [key, value] of this.index.range(prefix, prefixEnd(prefix))) {
+      if (!above.has(key)) found.set(key, openValue(key, value))
+    }
+    for (const [key, body] of above) if (body !== null) found.set(key, body)
+    return [...found].toSorted(([a], [b]) => (a < b ? -1 : 1))
+  }
+
+  /**
+   * Takes what a checkpoint has to make durable. Requires: no other capture is under way.
+   * Establishes: changes from now on belong to the next one.
+   */
+  capture(): IndexOp[] {
+    invariant(this.captured.size === 0, 'one checkpoint at a time captures metadata')
+    this.captured = this.pending
+    this.pending = new Map()
+    this.pendingCount = 0
+    const operations: IndexOp[] = []
+    for (const [group, entries] of this.captured) {
+      for (const [rest, body] of entries) {
+        const key = group + rest
+        operations.push(
+          body === null ? { type: 'del', key } : { type: 'put', key, value: sealValue(key, body) },
+        )
+      }
+    }
+    return operations
+  }
+
+  /** The captured changes are in the index. */
+  release(): void {
+    this.captured = new Map()
+  }
+
+  private set(key: string, body: Uint8Array | null): void {
+    const group = key.slice(0, GROUP_LENGTH)
+    let entries = this.pending.get(group)
+    if (entries === undefined) {
+      entries = new Map()
+      this.pending.set(group, entries)
+    }
+    entries.set(key.slice(GROUP_LENGTH), body)
+    this.pendingCount++
+  }
+
+  private collect(layer: Layer, prefix: string, into: Map<string, Uint8Array | null>): void {
+    const exact = prefix.length >= GROUP_LENGTH ? prefix.slice(0, GROUP_LENGTH) : undefined
+    const groups = exact === undefined ? layer.keys() : [exact]
+    for (const group of groups) {
+      if (exact === undefined && !group.startsWith(prefix)) continue
+      for (const [rest, body] of layer.get(group) ?? []) {
+        const key = group + rest
+        if (key.startsWith(prefix)) into.set(key, body)
+      }
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The committed state of a volume in memory: metadata, extent maps, free space, and the pages that
+ * are not at home yet. It changes only by `apply`, which runs the same for a fresh commit and for
+ * one that recovery finds in the ring.
+ */
+import { BLOCK_SIZE, type BlockNo, type Device } from '../device/device.ts'
+import { crc32c } from '../crc32c.ts'
+import { FsError } from '../errors.ts'
+import { Allocator } from './allocator.ts'
+import { ExtentMaps } from './extent-maps.ts'
+import { HomeWrites } from './home-writes.ts'
+import { Metadata } from './metadata.ts'
+import type { Op, PageOp, RemapOp, UnmapOp } from './ops.ts'
+
+/** A write of staged blocks that has not returned; reads of these blocks are served from it. */
+export interface WriteUnderWay {
+  readonly start: BlockNo
+  readonly data: Uint8Array
+}
+
+export class Store {
+  readonly device: Device
+  readonly metadata: Metadata
+  readonly maps: ExtentMaps
+  readonly allocator: Allocator
+  readonly homeWrites = new HomeWrites()
+  readonly writesUnderWay = new Set<WriteUnderWay>()
+
+  constructor(device: Device) {
+    this.device = device
+    this.metadata = new Metadata(device.index)
+    this.maps = new ExtentMaps(this.metadata)
+    this.allocator = new Allocator(device.blocks)
+  }
+
+  apply(op: Op): void {
+    switch (op.type) {
+      case 'put':
+        this.metadata.put(op.key, op.body)
+        break
+      case 'del':
+        this.metadata.del(op.key)
+        break
+      case 'page':
+        this.applyPage(op)
+        break
+      case 'remap':
+        this.applyRemap(op)
+        break
+      case 'unmap':
+        this.applyUnmap(op)
+        break
+      case 'drop':
+        this.maps.get(op.ino, op.generation).dropLeaf(op.fileBlock)
+        break
+    }
+  }
+
+  /** A block's content if it is in memory, as a view that must not be changed. */
+  blockInMemory(block: BlockNo): Uint8Array | undefined {
+    const page = this.homeWrites.get(block)
+    if (page !== undefined) return page
+    for (const { start, data } of this.writesUnderWay) {
+      const at = (block - start) * BLOCK_SIZE
+      if (at >= 0 && at < data.length) return data.subarray(at, at + BLOCK_SIZE)
+    }
+    return undefined
+  }
+
+  /** One block's content, verified. Throws FsError EIO. */
+  readBlock(block: BlockNo, checksum: number): Uint8Array {
+    const inMemory = this.blockInMemory(block)
+    if (inMemory !== undefined) return inMemory
+    const data = Buffer.allocUnsafeSlow(BLOCK_SIZE)
+    this.device.blocks.read(block, data)
+    if (crc32c(data) !== checksum) throw wrongChecksum(block)
+    return data
+  }
+
+  private applyPage(op: PageOp): void {
+    const old = this.maps.get(op.ino, op.generation).set(op.fileBlock, op.block, op.checksum)
+    if (old !== op.block) this.replace(old, op.block)
+    this.homeWrites.set(op.block, op.data)
+  }
+
+  private applyRemap(op: RemapOp): void {
+    const map = this.maps.get(op.ino, op.generation)
+    for (let i = 0; i < op.checksums.length; i++) {
+      const block = op.block + i
+      const old = map.set(op.fileBlock + i, block, op.checksums[i] ?? 0)
+      if (old !== block) this.replace(old, block)
+    }
+  }
+
+  private applyUnmap(op: UnmapOp): void {
+    const map = this.maps.get(op.ino, op.generation)
+    for (let i = 0; i < op.count; i++) {
+      const old = map.set(op.fileBlock + i, 0, 0)
+      if (old !== 0) this.free(old)
+    }
+  }
+
+  private replace(old: BlockNo, block: BlockNo): void {
+    if (old !== 0) this.free(old)
+    this.allocator.map(block)
+  }
+
+  private free(block: BlockNo): void {
+    this.allocator.unmap(block)
+    this.homeWrites.drop(block)
+  }
+}
+
+export function wrongChecksum(block: BlockNo): FsError {
+  return new FsError(
+    'EIO',
+    `Block ${block} of the volume does not have the content that was stored`,
+  )
+}

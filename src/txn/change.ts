@@ -1,0 +1,104 @@
+/**
+ * What one commit will do, while it is being put together. Nothing of it is visible before
+ * `Engine.commit`: inodes are changed as drafts.
+ */
+import {
+  type Dirent,
+  INODE_HAS_XATTRS,
+  type Ino,
+  type Inode,
+  encodeDirent,
+  encodeInode,
+} from '../store/inode.ts'
+import { direntKey, inodeKey, orphanKey, pendingMapKey, xattrKey } from '../store/keys.ts'
+import type { Op } from '../store/ops.ts'
+import { opsSize } from '../journal/record.ts'
+import type { Inodes } from './inodes.ts'
+
+const EMPTY = new Uint8Array(0)
+
+export class Change {
+  readonly drafts = new Map<Ino, Inode>()
+  readonly removed = new Set<Ino>()
+  private readonly inodes: Inodes
+  private readonly ops: Op[] = []
+
+  constructor(inodes: Inodes) {
+    this.inodes = inodes
+  }
+
+  /** A copy of an inode that this commit will replace it by. */
+  inode(ino: Ino): Inode {
+    let draft = this.drafts.get(ino)
+    if (draft === undefined) {
+      draft = { ...this.inodes.get(ino) }
+      this.drafts.set(ino, draft)
+    }
+    return draft
+  }
+
+  addInode(inode: Inode): void {
+    this.drafts.set(inode.ino, inode)
+  }
+
+  removeInode(ino: Ino): void {
+    this.drafts.delete(ino)
+    this.removed.add(ino)
+    this.ops.push({ type: 'del', key: inodeKey(ino) })
+  }
+
+  putDirent(parent: Ino, name: string, dirent: Dirent): void {
+    this.ops.push({ type: 'put', key: direntKey(parent, name), body: encodeDirent(dirent) })
+  }
+
+  removeDirent(parent: Ino, name: string): void {
+    this.ops.push({ type: 'del', key: direntKey(parent, name) })
+  }
+
+  putXattr(ino: Ino, name: string, value: Uint8Array): void {
+    this.inode(ino).flags |= INODE_HAS_XATTRS
+    this.ops.push({ type: 'put', key: xattrKey(ino, name), body: Uint8Array.from(value) })
+  }
+
+  removeXattr(ino: Ino, name: string): void {
+    this.ops.push({ type: 'del', key: xattrKey(ino, name) })
+  }
+
+  putOrphan(ino: Ino): void {
+    this.ops.push({ type: 'put', key: orphanKey(ino), body: EMPTY })
+  }
+
+  removeOrphan(ino: Ino): void {
+    this.ops.push({ type: 'del', key: orphanKey(ino) })
+  }
+
+  putPendingMap(ino: Ino, generation: number): void {
+    this.ops.push({ type: 'put', key: pendingMapKey(ino, generation), body: EMPTY })
+  }
+
+  removePendingMap(ino: Ino, generation: number): void {
+    this.ops.push({ type: 'del', key: pendingMapKey(ino, generation) })
+  }
+
+  /** An operation on an extent map. */
+  push(op: Op): void {
+    this.ops.push(op)
+  }
+
+  /** Size of the operations so far in a record, without the inodes. */
+  get sizeBytes(): number {
+    return opsSize(this.ops)
+  }
+
+  get isEmpty(): boolean {
+    return this.ops.length === 0 && this.drafts.size === 0
+  }
+
+  /** All operations, the inodes last. */
+  finish(): readonly Op[] {
+    for (const draft of this.drafts.values()) {
+      this.ops.push({ type: 'put', key: inodeKey(draft.ino), body: encodeInode(draft) })
+    }
+    return this.ops
+  }
+}

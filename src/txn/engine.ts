@@ -1,0 +1,89 @@
+/**
+ * The one way by which the committed state changes: a change becomes one record of the journal and,
+ * in the same tick, part of the state in memory. Nothing awaits in between, so no reader sees half
+ * of a commit and no commit is built on state that another one has changed since.
+ */
+import { FsError } from '../errors.ts'
+import type { Health } from '../health.ts'
+import type { Checkpointer } from '../journal/checkpoint.ts'
+import type { Journal } from '../journal/journal.ts'
+import { measureRecord } from '../journal/record.ts'
+import type { Ino } from '../store/inode.ts'
+import type { Store } from '../store/store.ts'
+import { Change } from './change.ts'
+import { Inodes } from './inodes.ts'
+
+/** Room that any change of metadata fits in, in blocks: the largest xattr and some inodes. */
+export const METADATA_BLOCKS_MAX = 24
+
+export interface EngineParts {
+  readonly store: Store
+  readonly journal: Journal
+  readonly checkpointer: Checkpointer
+  readonly health: Health
+  /** Nanoseconds since 1970. */
+  readonly clock: () => bigint
+  readonly inodeCounter: InodeCounter
+}
+
+/** Numbers for new inodes; never one twice. */
+export interface InodeCounter {
+  next: Ino
+}
+
+export class Engine {
+  readonly store: Store
+  readonly journal: Journal
+  readonly checkpointer: Checkpointer
+  readonly health: Health
+  readonly clock: () => bigint
+  readonly inodes: Inodes
+  private readonly inodeCounter: InodeCounter
+  /** Told of a map that a truncation replaced, to be freed in the background. */
+  onMapReplaced: (ino: Ino, generation: number) => void = () => undefined
+
+  constructor(parts: EngineParts) {
+    this.store = parts.store
+    this.journal = parts.journal
+    this.checkpointer = parts.checkpointer
+    this.health = parts.health
+    this.clock = parts.clock
+    this.inodeCounter = parts.inodeCounter
+    this.inodes = new Inodes(parts.store.metadata)
+  }
+
+  /** A number for a new inode. A number that no commit uses is lost by a crash at most. */
+  takeIno(): Ino {
+    return this.inodeCounter.next++
+  }
+
+  begin(): Change {
+    return new Change(this.inodes)
+  }
+
+  /**
+   * Commits a change and returns its sequence. Atomic when this returns; durable after the next
+   * `journal.flush()`. With `soon` the caller flushes at once.
+   */
+  commit(change: Change, soon = false): number {
+    const ops = change.finish()
+    const { blockCount } = measureRecord(ops)
+    if (blockCount > this.journal.recordBlocksMax) {
+      throw new FsError('EFBIG', `A commit of ${blockCount} blocks does not fit this volume's ring`)
+    }
+    const commitSeq = this.journal.append(ops, soon)
+    for (const op of ops) this.store.apply(op)
+    for (const draft of change.drafts.values()) this.inodes.update(draft)
+    for (const ino of change.removed) this.inodes.evict(ino)
+    return commitSeq
+  }
+
+  /** Whether a change of metadata can be committed now; if not, wait for `room`. */
+  get hasRoom(): boolean {
+    return this.journal.hasRoom(METADATA_BLOCKS_MAX)
+  }
+
+  async room(): Promise<void> {
+    await this.journal.room(METADATA_BLOCKS_MAX)
+  }
+}

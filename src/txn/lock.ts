@@ -1,0 +1,25 @@
+/** A queue of one at a time. Taking it costs no turn of the event loop while nobody holds it. */
+export class Lock {
+  private readonly waiters: (() => void)[] = []
+  isHeld = false
+
+  /** Resolves when the caller holds the lock, with what gives it back. */
+  async acquire(): Promise<() => void> {
+    if (this.isHeld) {
+      await new Promise<void>((resolve) => {
+        this.waiters.push(resolve)
+      })
+    }
+    this.isHeld = true
+    return () => {
+      this.release()
+    }
+  }
+
+  private release(): void {
+    const next = this.waiters.shift()
+    // Handed over without being free in between, so nobody overtakes.
+    if (next === undefined) this.isHeld = false
+    else next()
+  }
+}

@@ -1,0 +1,170 @@
+/** The operations that make a shadow fork the data fork. */
+import { crc32c } from '../crc32c.ts'
+import { BLOCK_SIZE } from '../device/device.ts'
+import { invariant } from '../errors.ts'
+import type { Inode } from '../store/inode.ts'
+import { LEAF_BLOCKS } from '../store/leaf.ts'
+import type { Change } from './change.ts'
+import type { Engine } from './engine.ts'
+import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
+import { dropPage } from './spill.ts'
+import { publishedBlockFor } from './stage.ts'
+
+export interface PublishOptions {
+  /** Whether the caller flushes the journal right after. */
+  readonly soon: boolean
+  /** Further changes for the same commit. */
+  readonly also?: (change: Change) => void
+}
+
+/** Truncation, holes, remaps and the inode: everything but the pages, and without side effects. */
+export function buildMapChange(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  cutLeaves: readonly number[],
+): Change {
+  const change = engine.begin()
+  const draft = change.inode(file.ino)
+  pushCuts(engine, file, fork, cutLeaves, change, draft)
+  pushSpilled(engine, file, fork, change, draft)
+  finishInode(engine, fork, draft)
+  return change
+}
+
+/** Size of the record once the pages are in it, with room for what a rename adds. */
+export function recordBlocks(change: Change, fork: ShadowFork): number {
+  const bytes = change.sizeBytes + 25 * fork.pages.size
+  return Math.ceil(bytes / BLOCK_SIZE) + fork.pages.size + 2
+}
+
+function pushCuts(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  cutLeaves: readonly number[],
+  change: Change,
+  draft: Inode,
+): void {
+  if (fork.freshMap) {
+    change.putPendingMap(file.ino, draft.mapGeneration)
+    draft.mapGeneration++
+    draft.blockCount = 0
+    return
+  }
+  const map = engine.store.maps.get(file.ino, draft.mapGeneration)
+  const runs = new RunBuilder()
+  for (const leafIndex of cutLeaves) {
+    const leaf = map.leaf(leafIndex)
+    for (let slot = 0; leaf !== undefined && slot < LEAF_BLOCKS; slot++) {
+      const fileBlock = leafIndex * LEAF_BLOCKS + slot
+      if (leaf.block(slot) === 0 || fileBlock < fork.cutBlock) continue
+      // A page takes the place over; so does a spilled block.
+      if (fork.pages.has(fileBlock) || isSpilled(fork, fileBlock)) continue
+      runs.add(fileBlock)
+    }
+  }
+  for (const { start, count } of runs.runs) {
+    pushUnmap(file, draft, change, start, count)
+    draft.blockCount -= count
+  }
+}
+
+function isSpilled(fork: ShadowFork, fileBlock: number): boolean {
+  const block = fork.spilledBlock(fileBlock)
+  return block !== 0 && block !== HOLE
+}
+
+function pushUnmap(
+  file: FileState,
+  draft: Inode,
+  change: Change,
+  fileBlock: number,
+  count: number,
+): void {
+  const generation = draft.mapGeneration
+  change.push({ type: 'unmap', ino: file.ino, generation, fileBlock, count })
+}
+
+function pushSpilled(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  change: Change,
+  draft: Inode,
+): void {
+  const map = engine.store.maps.get(file.ino, draft.mapGeneration)
+  const holes = new RunBuilder()
+  let run = { fileBlock: 0, block: 0, checksums: [] as number[] }
+  const finishRun = (): void => {
+    if (run.checksums.length === 0) return
+    const { fileBlock, block } = run
+    const checksums = Uint32Array.from(run.checksums)
+    const generation = draft.mapGeneration
+    change.push({ type: 'remap', ino: file.ino, generation, fileBlock, block, checksums })
+  }
+  for (const { fileBlock, block, checksum } of fork.spilledEntries()) {
+    const mapped = map.block(fileBlock) !== 0
+    if (block === HOLE) {
+      // What lies behind the cut is unmapped already.
+      if (mapped && fileBlock < fork.cutBlock) holes.add(fileBlock)
+      continue
+    }
+    if (!mapped) draft.blockCount++
+    const { length } = run.checksums
+    if (run.fileBlock + length !== fileBlock || run.block + length !== block) {
+      finishRun()
+      run = { fileBlock, block, checksums: [] }
+    }
+    run.checksums.push(checksum)
+  }
+  finishRun()
+  for (const { start, count } of holes.runs) {
+    pushUnmap(file, draft, change, start, count)
+    draft.blockCount -= count
+  }
+}
+
+/** Pages go to the block that the file already has there, or to a new one that was set aside. */
+export function pushPages(engine: Engine, file: FileState, fork: ShadowFork, change: Change): void {
+  const draft = change.inode(file.ino)
+  let room = { start: 0, count: 0 }
+  let needed = [...fork.pages.values()].filter((page) => page.reserved).length
+  for (const fileBlock of [...fork.pages.keys()].toSorted((a, b) => a - b)) {
+    const page = fork.pages.get(fileBlock)
+    invariant(page !== undefined, 'a page that is iterated exists')
+    let block = publishedBlockFor(engine, file, fileBlock)
+    if (block === 0) {
+      invariant(page.reserved, 'a page without a block has one set aside')
+      if (room.count === 0) room = engine.store.allocator.allocate(needed)
+      block = room.start
+      room = { start: room.start + 1, count: room.count - 1 }
+      needed--
+      draft.blockCount++
+      fork.pages.set(fileBlock, { data: page.data, reserved: false })
+    }
+    const checksum = crc32c(page.data)
+    const place = { ino: file.ino, generation: draft.mapGeneration, fileBlock, block }
+    change.push({ type: 'page', ...place, checksum, data: page.data })
+    dropPage(engine, fork, fileBlock)
+  }
+}
+
+/** The inode takes over what was staged of it. */
+export function finishInode(engine: Engine, fork: ShadowFork, draft: Inode): void {
+  draft.size = fork.size
+  draft.mtimeNs = fork.mtimeNs
+  draft.ctimeNs = engine.clock()
+  draft.commitSeq = engine.journal.commitSeq + 1
+}
+
+/** Joins consecutive numbers to runs. */
+class RunBuilder {
+  readonly runs: { start: number; count: number }[] = []
+
+  add(value: number): void {
+    const last = this.runs.at(-1)
+    if (last !== undefined && last.start + last.count === value) last.count++
+    else this.runs.push({ start: value, count: 1 })
+  }
+}

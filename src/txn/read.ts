@@ -1,0 +1,133 @@
+/** Reading a range of a file, with as few and as large reads of the disk as its layout allows. */
+import { BLOCK_SIZE } from '../device/device.ts'
+import { crc32c } from '../crc32c.ts'
+import { wrongChecksum } from '../store/store.ts'
+import type { Engine } from './engine.ts'
+import { resolveBlock } from './resolve.ts'
+import type { FileState } from './shadow-fork.ts'
+
+/** Above this a read of the disk leaves the event loop to others. */
+const SYNC_READ_BLOCKS = 32
+
+const ZEROS = Buffer.alloc(64 * BLOCK_SIZE)
+
+/** Consecutive blocks of the disk with the checksums of their content. */
+interface DiskRun {
+  readonly start: number
+  readonly checksums: number[]
+}
+
+type Piece = Uint8Array | DiskRun
+
+const isRun = (piece: Piece): piece is DiskRun => 'checksums' in piece
+
+/** Current size of a file, staged or published. */
+export function currentSize(engine: Engine, file: FileState): number {
+  return file.shadow?.size ?? engine.inodes.get(file.ino).size
+}
+
+/**
+ * Bytes from `offset` on, at most `lengthBytes`, fewer only at the end of the file. Views of memory
+ * that must not be changed. Throws FsError EIO where the disk does not hold what was stored.
+ */
+export function readFile(
+  engine: Engine,
+  file: FileState,
+  offset: number,
+  lengthBytes: number,
+): Uint8Array[] | Promise<Uint8Array[]> {
+  const end = Math.min(currentSize(engine, file), offset + lengthBytes)
+  if (end <= offset) return []
+  const firstBlock = Math.floor(offset / BLOCK_SIZE)
+  const endBlock = Math.ceil(end / BLOCK_SIZE)
+  const pieces = planRead(engine, file, firstBlock, endBlock)
+  const trim = (read: Uint8Array[]): Uint8Array[] =>
+    trimPieces(read, offset - firstBlock * BLOCK_SIZE, end - offset)
+  const diskBlocks = pieces.reduce((sum, p) => sum + (isRun(p) ? p.checksums.length : 0), 0)
+  if (diskBlocks > SYNC_READ_BLOCKS) {
+    return Promise.all(pieces.map(async (piece) => fetchAsync(engine, piece))).then(
+      trim,
+      // A block may have been freed and used again meanwhile: what is wrong now, is wrong.
+      () => trim(planRead(engine, file, firstBlock, endBlock).map((piece) => fetch(engine, piece))),
+    )
+  }
+  return trim(pieces.map((piece) => fetch(engine, piece)))
+}
+
+function planRead(engine: Engine, file: FileState, firstBlock: number, endBlock: number): Piece[] {
+  const pieces: Piece[] = []
+  let zeroBlocks = 0
+  const flushZeros = (): void => {
+    for (; zeroBlocks > 0; zeroBlocks -= 64) {
+      pieces.push(ZEROS.subarray(0, Math.min(zeroBlocks, 64) * BLOCK_SIZE))
+    }
+    zeroBlocks = 0
+  }
+  for (let fileBlock = firstBlock; fileBlock < endBlock; fileBlock++) {
+    const source = resolveBlock(engine, file, fileBlock)
+    if (source === undefined) {
+      zeroBlocks++
+      continue
+    }
+    flushZeros()
+    addSource(engine, pieces, source)
+  }
+  flushZeros()
+  return pieces
+}
+
+function addSource(
+  engine: Engine,
+  pieces: Piece[],
+  source: { readonly page: Uint8Array } | { readonly block: number; readonly checksum: number },
+): void {
+  const page = 'page' in source ? source.page : engine.store.blockInMemory(source.block)
+  if (page !== undefined) {
+    pieces.push(page)
+    return
+  }
+  if ('page' in source) return
+  const last = pieces.at(-1)
+  if (last !== undefined && isRun(last) && last.start + last.checksums.length === source.block) {
+    last.checksums.push(source.checksum)
+  } else {
+    pieces.push({ start: source.block, checksums: [source.checksum] })
+  }
+}
+
+function fetch(engine: Engine, piece: Piece): Uint8Array {
+  if (!isRun(piece)) return piece
+  const data = Buffer.allocUnsafeSlow(piece.checksums.length * BLOCK_SIZE)
+  engine.store.device.blocks.read(piece.start, data)
+  return verified(piece, data)
+}
+
+async function fetchAsync(engine: Engine, piece: Piece): Promise<Uint8Array> {
+  if (!isRun(piece)) return piece
+  const data = Buffer.allocUnsafeSlow(piece.checksums.length * BLOCK_SIZE)
+  await engine.store.device.blocks.readAsync(piece.start, data)
+  return verified(piece, data)
+}
+
+function verified(run: DiskRun, data: Buffer): Buffer {
+  for (const [i, checksum] of run.checksums.entries()) {
+    if (crc32c(data.subarray(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)) !== checksum) {
+      throw wrongChecksum(run.start + i)
+    }
+  }
+  return data
+}
+
+/** Cuts `skip` bytes off the front and everything beyond `lengthBytes` off the end. */
+function trimPieces(pieces: Uint8Array[], skip: number, lengthBytes: number): Uint8Array[] {
+  const trimmed: Uint8Array[] = []
+  let left = lengthBytes
+  let front = skip
+  for (const piece of pieces) {
+    const part = piece.subarray(front, front + left)
+    front = Math.max(0, front - piece.length)
+    left -= part.length
+    if (part.length > 0) trimmed.push(part)
+  }
+  return trimmed
+}

@@ -1,0 +1,94 @@
+/**
+ * Frees what nobody refers to any more: files without a name that the kernel has forgotten, and the
+ * maps that truncations replaced. Owns no timer: the session calls `step`, and so do tests. Every
+ * step is a commit, and the orphan key stays until the last one, so a crash only means going on.
+ */
+import type { Ino } from '../store/inode.ts'
+import { pendingMapKey, u32FromKey, xattrGroup } from '../store/keys.ts'
+import type { Engine } from './engine.ts'
+import { releaseMapStep } from './release-map.ts'
+
+export class Reaper {
+  private readonly engine: Engine
+  private readonly orphans: Ino[] = []
+  private readonly maps: { ino: Ino; generation: number }[] = []
+  private underWay: Promise<boolean> | undefined
+  /** Called when there is work; the session then calls `step` until there is none. */
+  onWork: () => void = () => undefined
+
+  constructor(engine: Engine) {
+    this.engine = engine
+  }
+
+  get isIdle(): boolean {
+    return this.orphans.length === 0 && this.maps.length === 0
+  }
+
+  addOrphan(ino: Ino): void {
+    this.orphans.push(ino)
+    this.onWork()
+  }
+
+  /** A generation that a truncation replaced; its blocks belong to nobody else. */
+  addMap(ino: Ino, generation: number): void {
+    this.maps.push({ ino, generation })
+    this.onWork()
+  }
+
+  /** Does one piece of work; resolves with whether more is left. */
+  async step(): Promise<boolean> {
+    this.underWay ??= this.stepOnce().finally(() => {
+      this.underWay = undefined
+    })
+    return this.underWay
+  }
+
+  async drain(): Promise<void> {
+    while (await this.step());
+  }
+
+  private async stepOnce(): Promise<boolean> {
+    if (this.engine.health.failed || this.engine.health.readOnly) return false
+    const [map] = this.maps
+    if (map !== undefined) {
+      if (!(await releaseMapStep(this.engine, map.ino, map.generation, undefined))) {
+        await this.forgetMap(map.ino, map.generation)
+        this.maps.shift()
+      }
+      return !this.isIdle
+    }
+    const [orphan] = this.orphans
+    if (orphan !== undefined && (await this.reap(orphan))) this.orphans.shift()
+    return !this.isIdle
+  }
+
+  private async forgetMap(ino: Ino, generation: number): Promise<void> {
+    if (!this.engine.hasRoom) await this.engine.room()
+    const change = this.engine.begin()
+    change.removePendingMap(ino, generation)
+    this.engine.commit(change)
+  }
+
+  /** Frees a part of an orphan; resolves with whether it was the last. */
+  private async reap(ino: Ino): Promise<boolean> {
+    const inode = this.engine.inodes.find(ino)
+    const { metadata, maps } = this.engine.store
+    if (inode !== undefined && inode.blockCount > 0) {
+      if (await releaseMapStep(this.engine, ino, inode.mapGeneration, undefined)) return false
+    }
+    const pending = await metadata.scan(pendingMapKey(ino, 0).slice(0, 9))
+    for (const [key] of pending) {
+      while (await releaseMapStep(this.engine, ino, u32FromKey(key, 9), undefined));
+    }
+    const xattrs = await metadata.scan(xattrGroup(ino))
+    if (!this.engine.hasRoom) await this.engine.room()
+    const change = this.engine.begin()
+    for (const [key] of pending) change.removePendingMap(ino, u32FromKey(key, 9))
+    for (const [key] of xattrs) change.removeXattr(ino, key.slice(9))
+    change.removeOrphan(ino)
+    change.removeInode(ino)
+    this.engine.commit(change)
+    maps.forget(ino)
+    return true
+  }
+}

@@ -1,0 +1,47 @@
+/** Where the current content of a file block is: the shadow fork first, then the data fork. */
+import { BLOCK_SIZE } from '../device/device.ts'
+import type { Store } from '../store/store.ts'
+import type { Engine } from './engine.ts'
+import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
+
+/** A page in memory, a block of the disk with its checksum, or nothing: zeros. */
+export type Source =
+  { readonly page: Uint8Array } | { readonly block: number; readonly checksum: number } | undefined
+
+const ZERO_BLOCK = Buffer.alloc(BLOCK_SIZE)
+
+/** Whether the data fork still shows at this file block. */
+export function showsPublished(fork: ShadowFork | undefined, fileBlock: number): boolean {
+  return fork === undefined || (fileBlock < fork.cutBlock && !fork.freshMap)
+}
+
+export function resolveBlock(engine: Engine, file: FileState, fileBlock: number): Source {
+  const fork = file.shadow
+  if (fork !== undefined) {
+    const page = fork.pages.get(fileBlock)
+    if (page !== undefined) return { page: page.data }
+    const block = fork.spilledBlock(fileBlock)
+    if (block === HOLE) return undefined
+    if (block !== 0) return { block, checksum: fork.spilledChecksum(fileBlock) }
+    if (!showsPublished(fork, fileBlock)) return undefined
+  }
+  return publishedBlock(engine, file, fileBlock)
+}
+
+function publishedBlock(engine: Engine, file: FileState, fileBlock: number): Source {
+  const { mapGeneration } = engine.inodes.get(file.ino)
+  const map = engine.store.maps.get(file.ino, mapGeneration)
+  const leaf = map.leaf(Math.floor(fileBlock / 64))
+  const block = leaf?.block(fileBlock % 64) ?? 0
+  return block === 0 ? undefined : { block, checksum: leaf?.checksum(fileBlock % 64) ?? 0 }
+}
+
+/** The current content of a file block, as a view that must not be changed. Throws FsError EIO. */
+export function readFileBlock(engine: Engine, file: FileState, fileBlock: number): Uint8Array {
+  return contentOf(engine.store, resolveBlock(engine, file, fileBlock))
+}
+
+function contentOf(store: Store, source: Source): Uint8Array {
+  if (source === undefined) return ZERO_BLOCK
+  return 'page' in source ? source.page : store.readBlock(source.block, source.checksum)
+}

@@ -1,0 +1,108 @@
+/**
+ * The shadow fork of one file: everything that was written to it and is not published. Small pieces
+ * are pages in memory; large runs, and pages when there are many, are already in blocks of the disk
+ * that nothing published refers to. What lies in neither is the data fork, up to `cutBlock`.
+ */
+import { BLOCK_SIZE } from '../device/device.ts'
+import type { FsError } from '../errors.ts'
+import type { Ino, Inode } from '../store/inode.ts'
+import { LEAF_BLOCKS, Leaf } from '../store/leaf.ts'
+import { Lock } from './lock.ts'
+
+/** Stands in a spilled leaf for a block that the publish makes a hole. */
+export const HOLE = 0xffff_ffff
+
+export interface StagedPage {
+  readonly data: Buffer
+  /** Whether a block was set aside for it, because the data fork has none there. */
+  readonly reserved: boolean
+}
+
+export class ShadowFork {
+  /** Staged size, in bytes. */
+  size: number
+  readonly pages = new Map<number, StagedPage>()
+  readonly spilled = new Map<number, Leaf>()
+  spilledCount = 0
+  /** The data fork is cut off from this file block on. */
+  cutBlock = Infinity
+  /** The data fork is dropped as a whole; the publish starts a new generation of the map. */
+  freshMap = false
+  mtimeNs: bigint
+  /** Writes of spilled blocks that have not returned. */
+  readonly writesUnderWay = new Set<Promise<void>>()
+  /** A write was lost after the kernel had accepted it: publishing would tear the file. */
+  broken: FsError | undefined
+  /** Commit that the fork is based on. */
+  readonly baseSeq: number
+
+  constructor(inode: Inode) {
+    this.size = inode.size
+    this.mtimeNs = inode.mtimeNs
+    this.baseSeq = inode.commitSeq
+  }
+
+  /** Staged content, in bytes. */
+  get stagedBytes(): number {
+    return (this.pages.size + this.spilledCount) * BLOCK_SIZE
+  }
+
+  /** The block that a spilled file block is in, HOLE, or 0 if it is not spilled. */
+  spilledBlock(fileBlock: number): number {
+    return (
+      this.spilled.get(Math.floor(fileBlock / LEAF_BLOCKS))?.block(fileBlock % LEAF_BLOCKS) ?? 0
+    )
+  }
+
+  spilledChecksum(fileBlock: number): number {
+    return (
+      this.spilled.get(Math.floor(fileBlock / LEAF_BLOCKS))?.checksum(fileBlock % LEAF_BLOCKS) ?? 0
+    )
+  }
+
+  /** Records where a file block was spilled to; returns the block that held it before, or 0. */
+  setSpilled(fileBlock: number, block: number, checksum: number): number {
+    const leafIndex = Math.floor(fileBlock / LEAF_BLOCKS)
+    let leaf = this.spilled.get(leafIndex)
+    if (leaf === undefined) {
+      if (block === 0) return 0
+      leaf = new Leaf()
+      this.spilled.set(leafIndex, leaf)
+    }
+    const old = leaf.set(fileBlock % LEAF_BLOCKS, block, checksum)
+    this.spilledCount += Number(isBlock(block)) - Number(isBlock(old))
+    if (leaf.mappedCount === 0) this.spilled.delete(leafIndex)
+    return isBlock(old) ? old : 0
+  }
+
+  /** Spilled file blocks in order, holes included. */
+  *spilledEntries(): Generator<{ fileBlock: number; block: number; checksum: number }, void> {
+    for (const leafIndex of [...this.spilled.keys()].toSorted((a, b) => a - b)) {
+      const leaf = this.spilled.get(leafIndex)
+      if (leaf === undefined) continue
+      for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
+        const block = leaf.block(slot)
+        if (block === 0) continue
+        yield { fileBlock: leafIndex * LEAF_BLOCKS + slot, block, checksum: leaf.checksum(slot) }
+      }
+    }
+  }
+}
+
+function isBlock(block: number): boolean {
+  return block !== 0 && block !== HOLE
+}
+
+/** What is known in memory of one regular file beyond its inode. */
+export class FileState {
+  readonly ino: Ino
+  shadow: ShadowFork | undefined
+  /** Under way while the kernel still has to learn a size that was rolled back. */
+  resizing: Promise<void> | undefined
+  /** Held by what changes the file and has to wait in the middle of it. */
+  readonly lock = new Lock()
+
+  constructor(ino: Ino) {
+    this.ino = ino
+  }
+}

@@ -1,0 +1,186 @@
+/** Staging: what write(2) and truncate(2) do to a file. Nothing here changes what is published. */
+import { BLOCK_SIZE } from '../device/device.ts'
+import { FsError } from '../errors.ts'
+import type { Engine } from './engine.ts'
+import { readFileBlock } from './resolve.ts'
+import { type FileState, ShadowFork } from './shadow-fork.ts'
+import { dropPage, dropSpilled, spillPages, spillRun } from './spill.ts'
+
+/** Staged bytes from which on large runs go to the disk at once. */
+const INLINE_BYTES_MAX = 256 * 1024
+
+/** The shortest run that goes to the disk by itself, in blocks. */
+const SPILL_BLOCKS_MIN = 16
+
+/** Pages that a fork keeps in memory, if the ring is large enough. */
+const PAGES_MAX = 256
+
+/** Block numbers of a file have 32 bits. */
+export const FILE_SIZE_MAX = 0xffff_fffe * BLOCK_SIZE
+
+/** A file with more blocks than this is truncated to nothing by starting a new map. */
+const FRESH_MAP_BLOCKS = 4096
+
+/** Pages that a record of this volume carries for one fork. */
+export function pagesMax(engine: Engine): number {
+  return Math.min(PAGES_MAX, Math.floor(engine.journal.recordBlocksMax / 2))
+}
+
+export function ensureFork(engine: Engine, file: FileState): ShadowFork {
+  file.shadow ??= new ShadowFork(engine.inodes.get(file.ino))
+  return file.shadow
+}
+
+/**
+ * Stages bytes at an offset. `takeMemory` lends the memory behind `data` until its result is called.
+ * Throws FsError ENOSPC, EFBIG or EIO, and then nothing of it is staged.
+ */
+export function stageWrite(
+  engine: Engine,
+  file: FileState,
+  offset: number,
+  data: Uint8Array,
+  takeMemory?: () => () => void,
+): void {
+  const end = offset + data.length
+  if (end > FILE_SIZE_MAX)
+    throw new FsError('EFBIG', `A file cannot be larger than ${FILE_SIZE_MAX}`)
+  const fork = ensureFork(engine, file)
+  if (isSpillable(fork, offset, data)) {
+    spillRun(engine, fork, offset / BLOCK_SIZE, data, takeMemory?.())
+  } else {
+    stageInChunks(engine, file, fork, offset, data)
+  }
+  fork.size = Math.max(fork.size, end)
+  fork.mtimeNs = engine.clock()
+}
+
+function isSpillable(fork: ShadowFork, offset: number, data: Uint8Array): boolean {
+  return (
+    offset % BLOCK_SIZE === 0 &&
+    data.length % BLOCK_SIZE === 0 &&
+    data.length >= SPILL_BLOCKS_MIN * BLOCK_SIZE &&
+    fork.stagedBytes + data.length > INLINE_BYTES_MAX
+  )
+}
+
+/** Stages pages, moving those of before to the disk where they would become too many. */
+function stageInChunks(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  offset: number,
+  data: Uint8Array,
+): void {
+  const max = pagesMax(engine)
+  const pageCount = Math.ceil(data.length / BLOCK_SIZE) + 1
+  if (fork.pages.size + pageCount <= max) {
+    stagePages(engine, file, fork, offset, data)
+    return
+  }
+  // All space is there before the first chunk, so that a later one cannot fail for want of it.
+  engine.store.allocator.reserve(fork.pages.size + pageCount)
+  engine.store.allocator.unreserve(fork.pages.size + pageCount)
+  const chunkBytes = Math.floor(max / 2) * BLOCK_SIZE
+  for (let done = 0; done < data.length;) {
+    const length = Math.min(chunkBytes - ((offset + done) % BLOCK_SIZE), data.length - done)
+    if (fork.pages.size + Math.floor(max / 2) > max) spillPages(engine, fork)
+    stagePages(engine, file, fork, offset + done, data.subarray(done, done + length))
+    done += length
+    fork.size = Math.max(fork.size, offset + done)
+  }
+}
+
+function stagePages(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  offset: number,
+  data: Uint8Array,
+): void {
+  const first = Math.floor(offset / BLOCK_SIZE)
+  const last = Math.floor((offset + data.length - 1) / BLOCK_SIZE)
+  if (data.length === 0) return
+  // Reading and reserving can fail, so they come before anything is changed.
+  const contents: Buffer[] = []
+  for (let fileBlock = first; fileBlock <= last; fileBlock++) {
+    const from = Math.max(offset - fileBlock * BLOCK_SIZE, 0)
+    const to = Math.min(offset + data.length - fileBlock * BLOCK_SIZE, BLOCK_SIZE)
+    const page = pageForWrite(engine, file, fork, fileBlock, from, to)
+    const at = fileBlock * BLOCK_SIZE + from - offset
+    page.set(data.subarray(at, at + to - from), from)
+    contents.push(page)
+  }
+  putPages(engine, file, fork, first, contents)
+}
+
+/** A new page with the current content around what will be written to it. */
+function pageForWrite(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  fileBlock: number,
+  from: number,
+  to: number,
+): Buffer {
+  const page = Buffer.allocUnsafeSlow(BLOCK_SIZE)
+  const visible = Math.min(fork.size - fileBlock * BLOCK_SIZE, BLOCK_SIZE)
+  if (from > 0 || to < visible) page.set(readFileBlock(engine, file, fileBlock))
+  else page.fill(0, to)
+  return page
+}
+
+function putPages(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  first: number,
+  contents: readonly Buffer[],
+): void {
+  const needed = contents.map(
+    (_, i) =>
+      fork.pages.get(first + i)?.reserved ?? publishedBlockFor(engine, file, first + i) === 0,
+  )
+  const fresh = needed.filter((need, i) => need && !fork.pages.has(first + i)).length
+  engine.store.allocator.reserve(fresh)
+  for (const [i, data] of contents.entries()) {
+    dropSpilled(engine, fork, first + i)
+    fork.pages.set(first + i, { data, reserved: needed[i] ?? false })
+  }
+}
+
+/** The block that a published page of this file block goes home to; 0 if it needs a new one. */
+export function publishedBlockFor(engine: Engine, file: FileState, fileBlock: number): number {
+  if (file.shadow?.freshMap === true) return 0
+  const { mapGeneration } = engine.inodes.get(file.ino)
+  return engine.store.maps.get(file.ino, mapGeneration).block(fileBlock)
+}
+
+/** Stages a new size. Growing makes a hole; shrinking cuts content off for good. */
+export function stageTruncate(engine: Engine, file: FileState, size: number): void {
+  if (size > FILE_SIZE_MAX)
+    throw new FsError('EFBIG', `A file cannot be larger than ${FILE_SIZE_MAX}`)
+  const fork = ensureFork(engine, file)
+  if (size < fork.size) cutFork(engine, file, fork, size)
+  fork.size = size
+  fork.mtimeNs = engine.clock()
+}
+
+function cutFork(engine: Engine, file: FileState, fork: ShadowFork, size: number): void {
+  const keep = Math.ceil(size / BLOCK_SIZE)
+  const tail = size % BLOCK_SIZE
+  if (tail !== 0) {
+    // What is behind the end of a file is always zeros, so that growing it again shows zeros.
+    const page = Buffer.from(readFileBlock(engine, file, keep - 1))
+    putPages(engine, file, fork, keep - 1, [page.fill(0, tail)])
+  }
+  for (const fileBlock of fork.pages.keys()) {
+    if (fileBlock >= keep) dropPage(engine, fork, fileBlock)
+  }
+  for (const { fileBlock } of fork.spilledEntries()) {
+    if (fileBlock >= keep) dropSpilled(engine, fork, fileBlock)
+  }
+  fork.cutBlock = Math.min(fork.cutBlock, keep)
+  const { blockCount } = engine.inodes.get(file.ino)
+  if (keep === 0 && fork.pages.size === 0 && blockCount > FRESH_MAP_BLOCKS) fork.freshMap = true
+}

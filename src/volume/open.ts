@@ -1,0 +1,199 @@
+/**
+ * Opens a volume, and recovers it if it was not closed in order.
+ *
+ *   1. the superblock says whether this program may;
+ *   2. the index must be this volume's, and its marker says where the ring's records begin;
+ *   3. the bitmap is loaded, and the ring's records are replayed into memory;
+ *   4. a checkpoint under a new epoch makes all of that durable, before the first new commit: from
+ *      here on no record of before can be taken for one of now;
+ *   5. generations of extent maps that were being written or freed are freed.
+ *
+ * A crash anywhere in here changes nothing that counts: up to the batch of step 4 nothing is written
+ * but pages to their homes, which the next recovery writes again; step 5 consists of commits.
+ */
+import type { Device } from '../device/device.ts'
+import { FsError } from '../errors.ts'
+import { Health } from '../health.ts'
+import { Checkpointer } from '../journal/checkpoint.ts'
+import { Journal } from '../journal/journal.ts'
+import { type Replayed, replayRing } from '../journal/recovery.ts'
+import type { Ino } from '../store/inode.ts'
+import {
+  MARKER_KEY,
+  VOLUME_KEY,
+  bitmapKey,
+  prefixEnd,
+  u32FromKey,
+  u64FromKey,
+} from '../store/keys.ts'
+import { type Marker, decodeMarker } from '../store/marker.ts'
+import { openValue } from '../store/metadata.ts'
+import { Store } from '../store/store.ts'
+import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
+import { Engine, type InodeCounter } from '../txn/engine.ts'
+import { releaseMap } from '../txn/release-map.ts'
+
+export interface OpenVolumeOptions {
+  /** For messages. */
+  readonly name: string
+  readonly readOnly: boolean
+  readonly clock: () => bigint
+}
+
+/** What opening did. */
+export interface RecoveryReport {
+  readonly wasClean: boolean
+  readonly recordCount: number
+  readonly byteCount: number
+  readonly mapsReleased: number
+  readonly orphanCount: number
+  /** Why the volume can only be read, if so. */
+  readonly damage: string | undefined
+  readonly timeMs: number
+}
+
+export interface OpenedVolume {
+  readonly engine: Engine
+  readonly superblock: Superblock
+  readonly report: RecoveryReport
+  /** Inodes without a name that the crash left. */
+  readonly orphans: readonly Ino[]
+}
+
+export async function openVolumeOn(
+  device: Device,
+  options: OpenVolumeOptions,
+): Promise<OpenedVolume> {
+  const started = performance.now()
+  const { name } = options
+  const superblock = chooseSuperblock(name, readSuperblocks(device)) // 1.
+  const health = new Health()
+  health.readOnly = options.readOnly || checkFeatures(name, superblock) === 'read-only'
+  const store = new Store(device)
+  const marker = readMarker(device, name, superblock) // 2.
+  await loadBitmap(store, name)
+  const counter: InodeCounter = { next: marker.nextIno }
+  const replayed = replay(store, marker, superblock, counter) // 3.
+  if (replayed.damage !== undefined) health.readOnly = true
+  const engine = assemble(store, health, marker, superblock, replayed, counter, options.clock)
+  let mapsReleased = 0
+  if (!health.readOnly) {
+    // A killed daemon leaves records in the host's cache: durable before their pages go home.
+    await device.ring.flush()
+    await engine.checkpointer.run() // 4.
+    mapsReleased = await releasePendingMaps(engine) // 5.
+  }
+  const orphans = (await store.metadata.scan('O')).map(([key]) => u64FromKey(key, 1))
+  return {
+    engine,
+    superblock,
+    orphans,
+    report: {
+      wasClean: marker.clean && replayed.recordCount === 0,
+      recordCount: replayed.recordCount,
+      byteCount: replayed.byteCount,
+      mapsReleased,
+      orphanCount: orphans.length,
+      damage: replayed.damage,
+      timeMs: performance.now() - started,
+    },
+  }
+}
+
+/** Both copies, zeros for one that the disk cannot read. */
+export function readSuperblocks(device: Device): Uint8Array[] {
+  return ([0, 1] as const).flatMap((copy) => {
+    try {
+      return [device.readSuperblock(copy)]
+    } catch {
+      return []
+    }
+  })
+}
+
+function readMarker(device: Device, name: string, superblock: Superblock): Marker {
+  const identity = device.index.get(VOLUME_KEY)
+  const marker = device.index.get(MARKER_KEY)
+  if (identity === undefined || marker === undefined) {
+    throw new FsError('EIO', `Cannot open volume "${name}": its index is not complete`)
+  }
+  if (!Buffer.from(superblock.uuid).equals(openValue(VOLUME_KEY, identity))) {
+    throw new FsError('EIO', `Cannot open volume "${name}": its index belongs to another volume`)
+  }
+  return decodeMarker(openValue(MARKER_KEY, marker))
+}
+
+async function loadBitmap(store: Store, name: string): Promise<void> {
+  const prefix = bitmapKey(0).slice(0, 1)
+  for await (const [key, value] of store.device.index.range(prefix, prefixEnd(prefix))) {
+    try {
+      store.allocator.load(u32FromKey(key, 1), openValue(key, value))
+    } catch (error) {
+      throw new FsError('EIO', `Cannot open volume "${name}": its allocation bitmap is damaged`, {
+        cause: error,
+      })
+    }
+  }
+}
+
+function replay(
+  store: Store,
+  marker: Marker,
+  superblock: Superblock,
+  counter: InodeCounter,
+): Replayed {
+  return replayRing(store.device.ring, marker, volumeMark(superblock), (op) => {
+    if (op.type === 'put' && op.key.startsWith('I')) {
+      counter.next = Math.max(counter.next, u64FromKey(op.key, 1) + 1)
+    }
+    store.apply(op)
+  })
+}
+
+/** What marks the ring records of a volume as its own. */
+export function volumeMark(superblock: Superblock): number {
+  return Buffer.from(superblock.uuid).readUInt32LE(0)
+}
+
+function assemble(
+  store: Store,
+  health: Health,
+  marker: Marker,
+  superblock: Superblock,
+  replayed: Replayed,
+  inodeCounter: InodeCounter,
+  clock: () => bigint,
+): Engine {
+  const epoch = marker.epoch + 1
+  const state = {
+    commitSeq: replayed.commitSeq,
+    head: replayed.position,
+    tail: replayed.position,
+    epoch,
+    volume: volumeMark(superblock),
+  }
+  const journal = new Journal(store.device.ring, health, state, clock)
+  const checkpointer = new Checkpointer(store, journal, health, epoch, () => inodeCounter.next)
+  journal.onPressure = () => {
+    checkpointer.start()
+  }
+  health.onFailure(() => {
+    journal.wake()
+  })
+  return new Engine({ store, journal, checkpointer, health, clock, inodeCounter })
+}
+
+/** Frees what large publishes and truncations left; returns how many maps. */
+async function releasePendingMaps(engine: Engine): Promise<number> {
+  const pending = await engine.store.metadata.scan('P')
+  for (const [key] of pending) {
+    const ino = u64FromKey(key, 1)
+    const generation = u32FromKey(key, 9)
+    await releaseMap(engine, ino, generation, engine.inodes.find(ino)?.mapGeneration)
+    if (!engine.hasRoom) await engine.room()
+    const change = engine.begin()
+    change.removePendingMap(ino, generation)
+    engine.commit(change)
+  }
+  return pending.length
+}

@@ -1,0 +1,126 @@
+/** A filesystem on any device, without a kernel: what tests of the layers below the transport use. */
+import { pino } from 'pino'
+import type { Device } from '../../src/device/device.ts'
+import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
+import { Filesystem } from '../../src/fs/filesystem.ts'
+import type { Attributes, Caller, KernelCache, WriteRequest } from '../../src/fs/operations.ts'
+import type { ProcessState, Processes } from '../../src/fs/processes.ts'
+import type { FilesystemOptions } from '../../src/fs/context.ts'
+import { makeVolumeOn } from '../../src/volume/make.ts'
+import { type OpenedVolume, openVolumeOn } from '../../src/volume/open.ts'
+
+export const CALLER: Caller = { uid: 0, gid: 0, pid: 1 }
+export const ROOT = 1
+export const O_RDWR = 2
+export const O_TRUNC = 0o1000
+
+/** Counts nanoseconds, so that every test sees the same times. */
+export function testClock(): () => bigint {
+  let now = 1_000_000_000n
+  return () => (now += 1000n)
+}
+
+/** Processes whose end the test decides. */
+export class FakeProcesses implements Processes {
+  readonly states = new Map<number, ProcessState>()
+  otherWriter = false
+
+  state(pid: number): ProcessState {
+    return this.states.get(pid) ?? 'running'
+  }
+
+  hasWriter(): Promise<boolean> {
+    return Promise.resolve(this.otherWriter)
+  }
+}
+
+const NO_KERNEL: KernelCache = {
+  invalidate: () => Promise.resolve(),
+  resize: () => Promise.resolve(),
+}
+
+export interface TestFilesystem {
+  readonly fs: Filesystem
+  readonly volume: OpenedVolume
+  readonly processes: FakeProcesses
+}
+
+export async function makeTestVolume(device: Device): Promise<void> {
+  await makeVolumeOn(device, { uid: 0, gid: 0, clock: testClock() })
+}
+
+export async function openTestFilesystem(
+  device: Device,
+  options: Partial<FilesystemOptions> & { readOnly?: boolean } = {},
+): Promise<TestFilesystem> {
+  const volume = await openVolumeOn(device, {
+    name: 'test',
+    readOnly: options.readOnly ?? false,
+    clock: testClock(),
+  })
+  const processes = new FakeProcesses()
+  const fs = new Filesystem({
+    engine: volume.engine,
+    orphans: volume.orphans,
+    kernel: NO_KERNEL,
+    processes,
+    options: { atomicByDefault: false, noAccessTimes: true, ...options },
+    log: pino({ enabled: false }),
+  })
+  return { fs, volume, processes }
+}
+
+export async function freshFilesystem(
+  options: Partial<FilesystemOptions> = {},
+): Promise<TestFilesystem & { readonly device: MemoryDevice }> {
+  const device = new MemoryDevice(emptyImage(1024))
+  await makeTestVolume(device)
+  return { ...(await openTestFilesystem(device, options)), device }
+}
+
+export function writeRequest(offset: number, data: Uint8Array): WriteRequest {
+  return {
+    offset,
+    data,
+    fromCache: false,
+    killPrivileges: false,
+    takeMemory: () => () => undefined,
+  }
+}
+
+/** Makes an empty file and opens it for reading and writing. */
+export async function createFile(
+  fs: Filesystem,
+  parent: number,
+  name: string,
+): Promise<{ ino: number; fh: number }> {
+  const { attributes, opened } = await fs.create(parent, name, 0o644, O_RDWR, CALLER)
+  return { ino: attributes.ino, fh: opened.fh }
+}
+
+/** The current content of a file, read through a handle of its own. */
+export async function contentOf(fs: Filesystem, ino: number): Promise<Buffer> {
+  const { fh } = await fs.open(ino, 0, CALLER)
+  const { size } = await fs.getAttributes(ino)
+  const pieces: Uint8Array[] = []
+  for (let at = 0; at < size; at += 1 << 20) pieces.push(...(await fs.read(fh, at, 1 << 20)))
+  await fs.release(fh)
+  return Buffer.concat(pieces)
+}
+
+/** Names and attributes of everything, by path. */
+export async function listTree(fs: Filesystem): Promise<Map<string, Attributes>> {
+  const tree = new Map<string, Attributes>()
+  const walk = async (ino: number, path: string): Promise<void> => {
+    const fh = fs.openDirectory(ino)
+    for (const entry of await fs.readDirectory(fh, 0)) {
+      if (entry.name === '.' || entry.name === '..') continue
+      const attributes = await fs.getAttributes(entry.ino)
+      tree.set(`${path}/${entry.name}`, attributes)
+      if ((attributes.mode & 0o170000) === 0o040000) await walk(entry.ino, `${path}/${entry.name}`)
+    }
+    fs.releaseDirectory(fh)
+  }
+  await walk(ROOT, '')
+  return tree
+}
