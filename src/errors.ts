@@ -46,7 +46,11 @@ export class FsError extends Error {
   readonly code: ErrnoCode
 
   constructor(code: ErrnoCode, message: string, options?: ErrorOptions) {
+    // An expected error needs no stack, and taking one costs more than most requests.
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = 0
     super(message, options)
+    Error.stackTraceLimit = limit
     this.code = code
   }
 }

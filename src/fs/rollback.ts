@@ -11,8 +11,8 @@ import type { FsContext } from './context.ts'
 export async function discard(context: FsContext, file: FileState, why: string): Promise<void> {
   const before = currentSize(context.engine, file)
   await discardLockedly(context, file, why)
-  await context.kernel.invalidate(file.ino)
   await restoreSize(context, file, before)
+  await context.kernel.invalidate(file.ino)
 }
 
 /**
@@ -27,10 +27,21 @@ export async function rollback(context: FsContext, file: FileState): Promise<voi
   await discardLockedly(context, file, 'rolled back')
   await context.kernel.invalidate(file.ino)
   if (currentSize(context.engine, file) === before) return
-  const resized = restoreSize(context, file, before).finally(() => {
+  const resized = restoreSizeLater(context, file, before).finally(() => {
     if (file.resizing === resized) file.resizing = undefined
   })
   file.resizing = resized
+}
+
+/** What a program appends right after its rollback is written back, and so counted, before. */
+async function restoreSizeLater(
+  context: FsContext,
+  file: FileState,
+  before: number,
+): Promise<void> {
+  await context.kernel.invalidate(file.ino)
+  await restoreSize(context, file, before)
+  await context.kernel.invalidate(file.ino)
 }
 
 async function restoreSize(context: FsContext, file: FileState, before: number): Promise<void> {

@@ -1,0 +1,44 @@
+import type { Awaitable, Caller, FilesystemOperations, Ino } from '../../fs/operations.ts'
+import type { ReplyTimeouts } from '../timeouts.ts'
+import type { RequestBody } from './request-body.ts'
+import type { InitRequest } from './request-decoders.ts'
+
+/** What handlers work with. */
+export interface Edge {
+  readonly filesystem: FilesystemOperations
+  readonly timeouts: ReplyTimeouts
+  readonly resizes: ResizeRequests
+  /** Agrees with the kernel; returns the answer. */
+  initialise(offer: InitRequest): Buffer
+}
+
+/** Tells the requests that a resize by this program causes from all others. */
+export interface ResizeRequests {
+  /** The inode behind a name, if the name is one of a resize that is under way. */
+  findTarget(parent: Ino, name: string, caller: Caller): Ino | undefined
+  /** Whether a SETATTR of this inode to this size comes from a resize. */
+  isOurs(ino: Ino, size: number | undefined, caller: Caller): boolean
+}
+
+/** One request as its handler sees it. */
+export interface Request {
+  readonly ino: Ino
+  readonly caller: Caller
+  readonly body: RequestBody
+  /** Keeps the memory of the request beyond the call of the handler. */
+  holdMemory(): () => void
+}
+
+/** One buffer with room for the header, or pieces of content that are not to be copied together. */
+export type Reply = Buffer | readonly Uint8Array[]
+
+/** Answers a request, or throws an FsError. Undefined is for what the kernel wants no answer to. */
+export type Handler = (edge: Edge, request: Request) => Awaitable<Reply | undefined>
+
+/** Goes on with a value that may not be there yet, without a promise if it is. */
+export function whenReady<Value, Result>(
+  value: Awaitable<Value>,
+  next: (value: Value) => Result,
+): Awaitable<Result> {
+  return value instanceof Promise ? value.then(next) : next(value)
+}

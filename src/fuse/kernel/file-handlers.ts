@@ -1,0 +1,82 @@
+/** Requests about open files. */
+import { type Edge, type Handler, type Request, whenReady } from './edge.ts'
+import type { Awaitable, Opened } from '../../fs/operations.ts'
+import { invariant } from '../../errors.ts'
+import { OPEN_TRUNC } from '../../fs/operations.ts'
+import { FSYNC_DATA_ONLY, OPEN_KILL_SUIDGID, WRITE_CACHE, WRITE_KILL_SUIDGID } from './protocol.ts'
+import { encodeCreated, encodeDone, encodeOpened, encodeSize } from './replies.ts'
+import {
+  decodeCreate,
+  decodeHandle,
+  decodeOpen,
+  decodeRead,
+  decodeSync,
+  decodeWrite,
+} from './request-decoders.ts'
+
+export const open: Handler = (edge, { ino, caller, body }) => {
+  const { flags, kernelFlags } = decodeOpen(body)
+  const opened = edge.filesystem.open(ino, flags, caller)
+  const truncatesPrivileged = (flags & OPEN_TRUNC) !== 0 && (kernelFlags & OPEN_KILL_SUIDGID) !== 0
+  if (!truncatesPrivileged) return whenReady(opened, encodeOpened)
+  return killPrivileges(edge, ino, caller, opened)
+}
+
+async function killPrivileges(
+  edge: Edge,
+  ino: Request['ino'],
+  caller: Request['caller'],
+  opening: Awaitable<Opened>,
+): Promise<Buffer> {
+  const opened = await opening
+  try {
+    await edge.filesystem.setAttributes(ino, { killPrivileges: true }, caller)
+  } catch (error) {
+    // The program gets no descriptor, so the kernel will not release this one.
+    await edge.filesystem.release(opened.fh, caller)
+    throw error
+  }
+  return encodeOpened(opened)
+}
+
+/** OPEN_KILL_SUIDGID is ignored here: a file that has just been made keeps the mode asked for. */
+export const create: Handler = (edge, { ino, caller, body }) => {
+  const { name, mode, flags } = decodeCreate(body)
+  return whenReady(
+    edge.filesystem.create(ino, name, mode, flags, caller),
+    ({ attributes, opened }) => encodeCreated(attributes, opened, edge.timeouts),
+  )
+}
+
+export const read: Handler = (edge, { body }) => {
+  const { fh, offset, lengthBytes } = decodeRead(body)
+  return whenReady(edge.filesystem.read(fh, offset, lengthBytes), (pieces) => {
+    const total = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    invariant(total <= lengthBytes, 'a read returns no more than was asked for')
+    return pieces
+  })
+}
+
+export const write: Handler = (edge, request) => {
+  const { fh, offset, flags, data } = decodeWrite(request.body)
+  const written = edge.filesystem.write(fh, {
+    offset,
+    data,
+    fromCache: (flags & WRITE_CACHE) !== 0,
+    killPrivileges: (flags & WRITE_KILL_SUIDGID) !== 0,
+    takeMemory: () => request.holdMemory(),
+  })
+  if (!(written instanceof Promise)) return encodeSize(written)
+  return written.finally(request.holdMemory()).then(encodeSize)
+}
+
+export const flush: Handler = (edge, { caller, body }) =>
+  whenReady(edge.filesystem.flush(decodeHandle(body), caller), encodeDone)
+
+export const release: Handler = (edge, { caller, body }) =>
+  whenReady(edge.filesystem.release(decodeHandle(body), caller), encodeDone)
+
+export const fsync: Handler = (edge, { body }) => {
+  const { fh, flags } = decodeSync(body)
+  return whenReady(edge.filesystem.fsync(fh, (flags & FSYNC_DATA_ONLY) !== 0), encodeDone)
+}

@@ -1,0 +1,77 @@
+import { closeSync } from 'node:fs'
+import { FsError, invariant } from '../../errors.ts'
+import type { Ino, KernelCache } from '../../fs/operations.ts'
+import { Lane } from './lane.ts'
+import { dup, lastErrno } from './libc.ts'
+import { Notifications } from './notifications.ts'
+import { Resizes } from './resizes.ts'
+
+// The smallest pool has 4 threads.
+const BLOCKED_THREAD_COUNT_MAX = 2
+
+interface Connection {
+  readonly fd: number
+  readonly notifications: Notifications
+  readonly mountpoint: string
+  readonly writebackCache: boolean
+}
+
+/**
+ * The kernel's cache, as the filesystem sees it. It is made before the filesystem, which needs it,
+ * and connected when the session starts; without a connection nothing is cached and nothing is to
+ * be done.
+ */
+export class KernelLink implements KernelCache {
+  readonly resizes = new Resizes()
+  readonly #lane = new Lane(BLOCKED_THREAD_COUNT_MAX)
+  #connection: Connection | undefined
+  readonly #underWay = new Set<Promise<void>>()
+
+  async invalidate(ino: Ino): Promise<void> {
+    await this.#run(async ({ notifications }) => {
+      await notifications.dropInode(ino)
+    })
+  }
+
+  async resize(ino: Ino, size: number): Promise<void> {
+    await this.#run(async ({ notifications, mountpoint, writebackCache }) => {
+      if (writebackCache) await this.resizes.run({ ino, size }, mountpoint, notifications)
+      else await notifications.dropAttributes(ino)
+    })
+  }
+
+  /** For the session: the device is mounted, and the kernel has agreed on its features. */
+  connect(deviceFd: number, mountpoint: string, writebackCache: boolean): void {
+    invariant(this.#connection === undefined, 'a link serves one session at a time')
+    // A descriptor of our own stays good for a thread that still writes when the session ends.
+    const fd = dup(deviceFd)
+    if (fd < 0)
+      throw new FsError('EIO', `Cannot duplicate a descriptor: errno ${String(lastErrno())}`)
+    const notifications = new Notifications(fd)
+    this.#connection = { fd, notifications, mountpoint, writebackCache }
+  }
+
+  /** For the session: the connection has ended. Resolves when nothing uses it any more. */
+  async disconnect(): Promise<void> {
+    const connection = this.#connection
+    if (connection === undefined) return
+    this.#connection = undefined
+    await Promise.allSettled(this.#underWay)
+    closeSync(connection.fd)
+  }
+
+  async #run(work: (connection: Connection) => Promise<void>): Promise<void> {
+    const running = this.#lane.run(async () => {
+      if (this.#connection !== undefined) await work(this.#connection)
+    })
+    this.#underWay.add(running)
+    try {
+      await running
+    } catch (error) {
+      if (this.#connection !== undefined) throw error
+      // The mount is gone, and its cache with it.
+    } finally {
+      this.#underWay.delete(running)
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The few calls of the C library that Node.js does not have, or not without an exception for each
+ * EAGAIN. Results are as in C: negative means failed, and `lastErrno` says why.
+ */
+import koffi from 'koffi'
+
+const library = koffi.load('libc.so.6')
+
+type Address = bigint
+
+export const read = library.func('long read(int, void*, size_t)') as (
+  fd: number,
+  target: Address,
+  lengthBytes: number,
+) => number
+
+export const write = library.func('long write(int, void*, size_t)') as (
+  fd: number,
+  source: Uint8Array,
+  lengthBytes: number,
+) => number
+
+export const dup = library.func('int dup(int)') as (fd: number) => number
+
+export const socketpair = library.func('int socketpair(int, int, int, void*)') as (
+  domain: number,
+  type: number,
+  protocol: number,
+  pair: Uint8Array,
+) => number
+
+export const recvmsg = library.func('long recvmsg(int, void*, int)') as (
+  fd: number,
+  message: Uint8Array,
+  flags: number,
+) => number
+
+const pollFunction = library.func('int poll(void*, unsigned long, int)')
+
+/** Waits in a thread of the pool until `fd` is readable or in error, or the time is over. */
+export async function pollReadable(fd: number, timeoutMs: number): Promise<void> {
+  const POLLIN = 1
+  const entry = Buffer.alloc(8)
+  entry.writeInt32LE(fd, 0)
+  entry.writeInt16LE(POLLIN, 4)
+  await new Promise<void>((resolve) => {
+    pollFunction.async(entry, 1, timeoutMs, () => {
+      resolve()
+    })
+  })
+}
+
+const fcntl = library.func('int fcntl(int, int, ...)') as (
+  fd: number,
+  command: number,
+  type: 'int',
+  argument: number,
+) => number
+
+/** Has reads fail with EAGAIN instead of waiting. */
+export function setNonBlocking(fd: number): void {
+  const F_GETFL = 3
+  const F_SETFL = 4
+  const O_NONBLOCK = 0o4000
+  fcntl(fd, F_SETFL, 'int', fcntl(fd, F_GETFL, 'int', 0) | O_NONBLOCK)
+}
+
+/** Where memory lies; it stays there as long as somebody holds `memory`. */
+export function addressOf(memory: Uint8Array): Address {
+  return koffi.address(memory)
+}
+
+/** Why the last failed call failed. Requires: no other call in between. */
+export function lastErrno(): number {
+  return koffi.errno()
+}

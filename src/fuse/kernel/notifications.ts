@@ -1,0 +1,57 @@
+import { write } from 'node:fs'
+import { NOTIFY, REPLY_HEADER_SIZE } from './protocol.ts'
+
+/**
+ * Messages to the kernel that nobody asked for. They are written by a thread of the pool, because
+ * the kernel may need answers to other requests before the write returns.
+ */
+export class Notifications {
+  readonly #fd: number
+
+  constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  /** Writes back what is dirty, then drops content and attributes. */
+  async dropInode(ino: number): Promise<void> {
+    await this.#notifyInode(ino, 0n)
+  }
+
+  async dropAttributes(ino: number): Promise<void> {
+    await this.#notifyInode(ino, -1n)
+  }
+
+  async #notifyInode(ino: number, offset: bigint): Promise<void> {
+    const message = newNotification(NOTIFY.INVAL_INODE, 24)
+    message.writeBigUInt64LE(BigInt(ino), REPLY_HEADER_SIZE)
+    message.writeBigInt64LE(offset, REPLY_HEADER_SIZE + 8)
+    await this.#send(message)
+  }
+
+  async dropEntry(parent: number, name: string): Promise<void> {
+    const message = newNotification(NOTIFY.INVAL_ENTRY, 16 + name.length + 1)
+    message.writeBigUInt64LE(BigInt(parent), REPLY_HEADER_SIZE)
+    message.writeUInt32LE(name.length, REPLY_HEADER_SIZE + 8)
+    message.write(name, REPLY_HEADER_SIZE + 16, 'latin1')
+    await this.#send(message)
+  }
+
+  async #send(message: Buffer): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      write(this.#fd, message, 0, message.length, null, (error) => {
+        // What the kernel does not know it has nothing cached of; nor has it after the end.
+        const harmless = ['ENOENT', 'ENODEV', 'ENOTCONN', 'ENOTDIR']
+        if (error === null || harmless.includes(error.code ?? '')) resolve()
+        else reject(error)
+      })
+    })
+  }
+}
+
+/** A message without a request: its number is 0, and its code stands where an error would. */
+function newNotification(code: number, payloadSize: number): Buffer {
+  const message = Buffer.alloc(REPLY_HEADER_SIZE + payloadSize)
+  message.writeUInt32LE(message.length, 0)
+  message.writeInt32LE(code, 4)
+  return message
+}

@@ -1,0 +1,253 @@
+/** One decoder for each layout of a request's body. All of them throw FsError EINVAL, nothing else. */
+import { FsError } from '../../errors.ts'
+import type { AttributeChanges, Ino, RenameRequest } from '../../fs/operations.ts'
+import {
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+  SETATTR_VALID,
+  WRITE_SIZE_MAX,
+} from './protocol.ts'
+import type { RequestBody } from './request-body.ts'
+
+const NANOSECONDS_PER_SECOND = 1_000_000_000n
+
+export interface InitRequest {
+  readonly major: number
+  readonly minor: number
+  readonly readaheadMax: number
+  readonly features: number
+}
+
+export function decodeInit(body: RequestBody): InitRequest {
+  return { major: body.u32(), minor: body.u32(), readaheadMax: body.u32(), features: body.u32() }
+}
+
+export interface Forgotten {
+  readonly ino: Ino
+  readonly count: number
+}
+
+export function decodeBatchForget(body: RequestBody): readonly Forgotten[] {
+  const count = body.u32()
+  body.skip(4)
+  const list: Forgotten[] = []
+  for (let index = 0; index < count; index++) list.push({ ino: body.u64(), count: body.u64() })
+  return list
+}
+
+export function decodeSetAttributes(body: RequestBody): AttributeChanges {
+  const valid = body.u32()
+  body.skip(4)
+  const has = (bit: number): boolean => (valid & bit) !== 0
+  // A field that does not count may hold anything.
+  const number = (bit: number): number | undefined => {
+    if (has(bit)) return body.u64()
+    body.skip(8)
+    return undefined
+  }
+  const fh = number(SETATTR_VALID.FH)
+  const size = number(SETATTR_VALID.SIZE)
+  body.skip(8)
+  const seconds = [body.seconds(), body.seconds(), body.seconds()] as const
+  const time = (bit: number, whole: bigint): bigint | undefined => {
+    if (has(bit)) return whole * NANOSECONDS_PER_SECOND + BigInt(body.nanoseconds())
+    body.skip(4)
+    return undefined
+  }
+  const atime = time(SETATTR_VALID.ATIME, seconds[0])
+  const mtime = time(SETATTR_VALID.MTIME, seconds[1])
+  const ctime = time(SETATTR_VALID.CTIME, seconds[2])
+  const mode = body.u32()
+  body.skip(4)
+  const uid = body.u32()
+  const gid = body.u32()
+  body.skip(4)
+  return {
+    ...(has(SETATTR_VALID.MODE) && { mode }),
+    ...(has(SETATTR_VALID.UID) && { uid }),
+    ...(has(SETATTR_VALID.GID) && { gid }),
+    ...(size !== undefined && { size }),
+    ...(atime !== undefined && { atime: has(SETATTR_VALID.ATIME_NOW) ? 'now' : atime }),
+    ...(mtime !== undefined && { mtime: has(SETATTR_VALID.MTIME_NOW) ? 'now' : mtime }),
+    ...(ctime !== undefined && { ctime }),
+    ...(fh !== undefined && { fh }),
+    ...(has(SETATTR_VALID.KILL_SUIDGID) && { killPrivileges: true }),
+  }
+}
+
+export interface MakeRequest {
+  readonly name: string
+  /** Type and permissions. */
+  readonly mode: number
+  readonly rdev: number
+}
+
+export function decodeMakeNode(body: RequestBody): MakeRequest {
+  const mode = body.u32()
+  const rdev = body.u32()
+  body.skip(8)
+  return { name: body.name(), mode: withType(mode, S_IFREG), rdev }
+}
+
+export function decodeMakeDirectory(body: RequestBody): MakeRequest {
+  const mode = body.u32()
+  body.skip(4)
+  return { name: body.name(), mode: withType(mode, S_IFDIR), rdev: 0 }
+}
+
+/** Adds the type that the operation implies and the kernel leaves out. */
+function withType(mode: number, type: number): number {
+  return (mode & S_IFMT) === 0 ? mode | type : mode
+}
+
+export interface SymlinkRequest {
+  readonly name: string
+  /** Copied out of the request. */
+  readonly target: Uint8Array
+}
+
+export function decodeSymlink(body: RequestBody): SymlinkRequest {
+  return { name: body.name(), target: Buffer.from(body.name(), 'latin1') }
+}
+
+export interface LinkRequest {
+  readonly ino: Ino
+  readonly newName: string
+}
+
+export function decodeLink(body: RequestBody): LinkRequest {
+  return { ino: body.u64(), newName: body.name() }
+}
+
+/** RENAME, which has no flags. */
+export function decodeRename(body: RequestBody, parent: Ino): RenameRequest {
+  const newParent = body.u64()
+  return {
+    parent,
+    name: body.name(),
+    newParent,
+    newName: body.name(),
+    noReplace: false,
+    exchange: false,
+  }
+}
+
+/** RENAME2. */
+export function decodeRenameWithFlags(body: RequestBody, parent: Ino): RenameRequest {
+  const newParent = body.u64()
+  const flags = body.u32()
+  body.skip(4)
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) {
+    throw new FsError('EINVAL', `Cannot rename with flags ${String(flags)}`)
+  }
+  return {
+    parent,
+    name: body.name(),
+    newParent,
+    newName: body.name(),
+    noReplace: (flags & RENAME_NOREPLACE) !== 0,
+    exchange: (flags & RENAME_EXCHANGE) !== 0,
+  }
+}
+
+export interface OpenRequest {
+  readonly flags: number
+  readonly kernelFlags: number
+}
+
+export function decodeOpen(body: RequestBody): OpenRequest {
+  return { flags: body.u32(), kernelFlags: body.u32() }
+}
+
+export interface CreateRequest {
+  readonly name: string
+  readonly mode: number
+  readonly flags: number
+}
+
+export function decodeCreate(body: RequestBody): CreateRequest {
+  const flags = body.u32()
+  const mode = body.u32()
+  body.skip(8)
+  return { name: body.name(), mode: withType(mode, S_IFREG), flags }
+}
+
+/** READ, READDIR and READDIRPLUS. */
+export interface ReadRequest {
+  readonly fh: number
+  readonly offset: number
+  readonly lengthBytes: number
+}
+
+export function decodeRead(body: RequestBody): ReadRequest {
+  const fh = body.u64()
+  const offset = body.u64()
+  const lengthBytes = body.u32()
+  if (lengthBytes > WRITE_SIZE_MAX) throw new FsError('EINVAL', 'The read is too long')
+  return { fh, offset, lengthBytes }
+}
+
+export interface DecodedWrite {
+  readonly fh: number
+  readonly offset: number
+  readonly flags: number
+  /** In the request's memory. */
+  readonly data: Uint8Array
+}
+
+export function decodeWrite(body: RequestBody): DecodedWrite {
+  const fh = body.u64()
+  const offset = body.u64()
+  const lengthBytes = body.u32()
+  const flags = body.u32()
+  body.skip(16)
+  return { fh, offset, flags, data: body.bytes(lengthBytes) }
+}
+
+export interface SyncRequest {
+  readonly fh: number
+  readonly flags: number
+}
+
+export function decodeSync(body: RequestBody): SyncRequest {
+  return { fh: body.u64(), flags: body.u32() }
+}
+
+/** FLUSH, RELEASE and RELEASEDIR begin with the handle, which is all that counts here. */
+export function decodeHandle(body: RequestBody): number {
+  const fh = body.u64()
+  body.skip(16)
+  return fh
+}
+
+export interface SetXattrRequest {
+  readonly name: string
+  /** Copied out of the request. */
+  readonly value: Uint8Array
+  readonly flags: number
+}
+
+export function decodeSetXattr(body: RequestBody): SetXattrRequest {
+  const lengthBytes = body.u32()
+  const flags = body.u32()
+  return { name: body.name(), value: Uint8Array.from(body.bytes(lengthBytes)), flags }
+}
+
+export interface GetXattrRequest {
+  readonly name: string
+  /** Room for the answer; 0 asks for its size. */
+  readonly room: number
+}
+
+export function decodeGetXattr(body: RequestBody): GetXattrRequest {
+  const room = body.u32()
+  body.skip(4)
+  return { name: body.name(), room }
+}
+
+export function decodeListXattr(body: RequestBody): number {
+  return body.u32()
+}

@@ -1,0 +1,83 @@
+/**
+ * How this program makes the kernel believe in another size of a file. While the kernel caches
+ * writes it owns the sizes of regular files and ignores what answers say. One thing it does obey:
+ * a truncate(2) from above. So this program truncates the file through its own mount:
+ *
+ *   truncate(2) in a thread of the pool
+ *     LOOKUP(root, secret name)   answered with the inode; counts a reference as any lookup does
+ *     SETATTR(size)               answered with what the filesystem says; does not reach it
+ *   the kernel drops the pages behind the new size and takes the size over
+ *   NOTIFY_INVAL_ENTRY            drops the secret name, which would keep the inode from going away
+ *
+ * The name is random and serves one resize, and it counts only for threads of this process. The
+ * kernel names a request's thread by its number in the namespace of the mount, and 0 if it has none
+ * there: then the secret must do. The SETATTR is recognised by the thread, the inode and the size.
+ *
+ * Races that remain:
+ * - A program that extends the file between the rollback and the SETATTR loses the extension, as
+ *   with any truncate(2); the one who rolls back must hold off requests to that inode.
+ * - LOOKUP takes the kernel's lock of the root directory. A request that changes the root directory
+ *   must therefore never wait for a resize.
+ * - Content that is cached before the new size stays as it is, and the last page is filled up with
+ *   zeros: `invalidate` comes after `resize`.
+ * - The kernel takes the moment of the truncate(2) as the file's mtime and ctime, until it has
+ *   forgotten the inode or a later change is written back.
+ * - A daemon that is not root needs the right to write to the file.
+ */
+import { randomBytes } from 'node:crypto'
+import { existsSync, readlinkSync } from 'node:fs'
+import { truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Caller, Ino } from '../../fs/operations.ts'
+import type { ResizeRequests } from './edge.ts'
+import type { Notifications } from './notifications.ts'
+import { ROOT_INO } from './protocol.ts'
+
+interface Resize {
+  readonly ino: Ino
+  readonly size: number
+}
+
+export class Resizes implements ResizeRequests {
+  readonly #pending = new Map<string, Resize>()
+  readonly #threadsAreKnown = ownThreadsAreKnown()
+
+  findTarget(parent: Ino, name: string, caller: Caller): Ino | undefined {
+    if (this.#pending.size === 0 || parent !== ROOT_INO) return undefined
+    const resize = this.#pending.get(name)
+    return resize !== undefined && this.#isOwnThread(caller) ? resize.ino : undefined
+  }
+
+  isOurs(ino: Ino, size: number | undefined, caller: Caller): boolean {
+    if (this.#pending.size === 0 || size === undefined) return false
+    for (const resize of this.#pending.values()) {
+      if (resize.ino === ino && resize.size === size) return this.#isOwnThread(caller)
+    }
+    return false
+  }
+
+  /** Truncates an inode through the mount. Blocks a thread of the pool. */
+  async run(resize: Resize, mountpoint: string, notifications: Notifications): Promise<void> {
+    const name = `.oatomic-resize-${randomBytes(16).toString('hex')}`
+    this.#pending.set(name, resize)
+    try {
+      await truncate(join(mountpoint, name), resize.size)
+    } finally {
+      this.#pending.delete(name)
+      await notifications.dropEntry(ROOT_INO, name)
+    }
+  }
+
+  #isOwnThread({ pid }: Caller): boolean {
+    return pid === 0 || !this.#threadsAreKnown || existsSync(`/proc/self/task/${String(pid)}`)
+  }
+}
+
+/** Whether /proc counts processes as this process does. */
+function ownThreadsAreKnown(): boolean {
+  try {
+    return readlinkSync('/proc/self') === String(process.pid)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * The timers of a mount: the periodic writeback with its checkpoint, and the reaper, which works
+ * whenever there is something to free. Nothing else in the program owns a timer.
+ */
+import type { Logger } from 'pino'
+import type { Filesystem } from '../fs/filesystem.ts'
+
+/** After this long everything that was answered is durable. */
+const WRITE_BACK_MS = 5000
+
+export class Background {
+  private readonly filesystem: Filesystem
+  private readonly log: Logger
+  private readonly timer: NodeJS.Timeout
+  private tickUnderWay: Promise<void> | undefined
+  private reaping: Promise<void> | undefined
+  private stopped = false
+
+  constructor(filesystem: Filesystem, log: Logger) {
+    this.filesystem = filesystem
+    this.log = log
+    const { reaper } = filesystem.context
+    reaper.onWork = () => {
+      this.startReaping()
+    }
+    this.timer = setInterval(() => {
+      this.startTick()
+    }, WRITE_BACK_MS)
+    this.timer.unref()
+    if (!reaper.isIdle) this.startReaping()
+  }
+
+  /** Ends the timers, and resolves when what they began is over. */
+  async stop(): Promise<void> {
+    this.stopped = true
+    clearInterval(this.timer)
+    this.filesystem.context.reaper.onWork = () => undefined
+    await this.tickUnderWay
+    await this.reaping
+  }
+
+  private startTick(): void {
+    this.tickUnderWay ??= this.tick().finally(() => {
+      this.tickUnderWay = undefined
+    })
+  }
+
+  private async tick(): Promise<void> {
+    const { engine } = this.filesystem.context
+    if (engine.health.failed || engine.health.readOnly) return
+    try {
+      await this.filesystem.writeBack()
+      if (engine.checkpointer.isNeeded) await engine.checkpointer.run()
+    } catch (error) {
+      this.log.error({ err: error }, 'the periodic writeback failed')
+    }
+  }
+
+  private startReaping(): void {
+    this.reaping ??= this.reap().finally(() => {
+      this.reaping = undefined
+    })
+  }
+
+  private async reap(): Promise<void> {
+    const { reaper, engine } = this.filesystem.context
+    try {
+      do {
+        await new Promise<void>((resolve) => {
+          setImmediate(resolve)
+        })
+      } while (!this.stopped && !engine.health.failed && (await reaper.step()))
+    } catch (error) {
+      this.log.error({ err: error }, 'freeing removed files failed')
+    }
+  }
+}

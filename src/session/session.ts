@@ -1,0 +1,151 @@
+/**
+ * One mount from its begin to its end: the volume is opened and recovered, the filesystem put on it,
+ * the kernel connected; when the mount is gone, everything is made durable and the volume closed.
+ */
+import { realpathSync } from 'node:fs'
+import type { Logger } from 'pino'
+import { FsError } from '../errors.ts'
+import { Filesystem } from '../fs/filesystem.ts'
+import { ProcFilesystem } from '../fs/processes.ts'
+import { KernelLink } from '../fuse/kernel/kernel-link.ts'
+import { KernelSession } from '../fuse/kernel/session.ts'
+import type { RecoveryReport } from '../volume/open.ts'
+import { type VolumeAtPath, openVolumeAt } from '../volume/path.ts'
+import { Background } from './background.ts'
+
+export interface SessionOptions {
+  /** The volume's folder. */
+  readonly volume: string
+  readonly mountpoint: string
+  /** What the mount table shows as the source. */
+  readonly source: string
+  readonly readOnly: boolean
+  readonly atomicByDefault: boolean
+  readonly noAccessTimes: boolean
+  readonly allowOther: boolean
+  /** Standard options for mount(8), as they are. */
+  readonly mountOptions: readonly string[]
+  readonly writebackCache: boolean
+  readonly log: Logger
+}
+
+export class Session {
+  readonly recovery: RecoveryReport
+  /** Resolves when the volume is closed in order; rejects when that failed. */
+  readonly ended: Promise<void>
+  private readonly kernel: KernelSession
+  private readonly log: Logger
+
+  private constructor(
+    kernel: KernelSession,
+    recovery: RecoveryReport,
+    ended: Promise<void>,
+    log: Logger,
+  ) {
+    this.kernel = kernel
+    this.recovery = recovery
+    this.ended = ended
+    this.log = log
+  }
+
+  /** Mounts; resolves when the mount is live. Throws FsError, and then nothing is mounted. */
+  static async start(options: SessionOptions): Promise<Session> {
+    const { log } = options
+    const volume = await openVolumeAt(options.volume, options.readOnly)
+    reportRecovery(volume.report, log)
+    try {
+      const link = new KernelLink()
+      const filesystem = makeFilesystem(volume, link, options)
+      volume.engine.health.onFailure((reason) => {
+        log.fatal({ err: reason }, 'a write to the disk failed; the volume is now read-only')
+      })
+      const kernel = await startKernel(filesystem, volume, link, options)
+      const background = new Background(filesystem, log)
+      const ended = kernel.ended
+        .catch((error: unknown) => {
+          log.error({ err: error }, 'the connection to the kernel broke')
+        })
+        .then(async () => close(filesystem, volume, background, log))
+      return new Session(kernel, volume.report, ended, log)
+    } catch (error) {
+      await volume.device.close()
+      throw error
+    }
+  }
+
+  /**
+   * Unmounts. While files are open it takes the mount out of sight and ends it all the same: what
+   * is staged for ordinary files is published, and what uses the mount gets errors.
+   */
+  async stop(): Promise<void> {
+    try {
+      await this.kernel.unmount()
+    } catch (error) {
+      if (!(error instanceof FsError && error.code === 'EBUSY')) throw error
+      this.log.warn({ mountpoint: this.kernel.mountpoint }, 'the mount is in use; ending it anyway')
+      await this.kernel.unmount({ lazy: true })
+      this.kernel.stop()
+    }
+    await this.ended
+  }
+}
+
+function makeFilesystem(
+  volume: VolumeAtPath,
+  kernel: KernelLink,
+  options: SessionOptions,
+): Filesystem {
+  return new Filesystem({
+    engine: volume.engine,
+    orphans: volume.orphans,
+    kernel,
+    processes: new ProcFilesystem(realpathSync(options.mountpoint)),
+    options: {
+      atomicByDefault: options.atomicByDefault,
+      noAccessTimes: options.noAccessTimes || options.readOnly,
+    },
+    log: options.log,
+  })
+}
+
+function startKernel(
+  filesystem: Filesystem,
+  volume: VolumeAtPath,
+  link: KernelLink,
+  options: SessionOptions,
+): Promise<KernelSession> {
+  return KernelSession.start({
+    filesystem,
+    mountpoint: options.mountpoint,
+    source: options.source,
+    log: options.log,
+    link,
+    onBug: (error) => {
+      volume.engine.health.fail(error)
+    },
+    mount: { standard: options.mountOptions, allowOther: options.allowOther },
+    writebackCache: options.writebackCache,
+  })
+}
+
+async function close(
+  filesystem: Filesystem,
+  volume: VolumeAtPath,
+  background: Background,
+  log: Logger,
+): Promise<void> {
+  await background.stop()
+  try {
+    await filesystem.finish()
+  } finally {
+    await volume.device.close()
+  }
+  log.info('unmounted')
+}
+
+function reportRecovery(report: RecoveryReport, log: Logger): void {
+  if (report.damage !== undefined) {
+    log.error({ damage: report.damage }, 'the volume is damaged and mounted read-only')
+  }
+  if (!report.wasClean) log.info(report, 'recovered after a crash')
+}
