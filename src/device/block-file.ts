@@ -76,6 +76,25 @@ export class BlockFile {
     })
   }
 
+  /** The same on this thread; false where the host refuses direct I/O. */
+  writeDurableNow(position: number, data: Uint8Array): boolean {
+    this.#checkWritable()
+    if (this.#durable === undefined) return false
+    try {
+      writeAll(this.#durable, data, position)
+      return true
+    } catch (error) {
+      if (codeOf(error) === 'EINVAL') return false
+      throw hostError('write', this.path, error)
+    }
+  }
+
+  flushNow(): void {
+    onHost('flush', this.path, () => {
+      fdatasyncSync(this.#cached)
+    })
+  }
+
   flush(): Promise<void> {
     return this.#run('flush', () => fdatasyncAsync(this.#cached))
   }

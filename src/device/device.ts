@@ -27,11 +27,12 @@ export interface Ring {
   write(block: BlockNo, data: Uint8Array): void
   /**
    * Stores whole blocks and resolves when they are durable. Earlier `write`s are not covered: call
-   * `flush` for these. `data` is page-aligned memory that the caller leaves alone until then.
+   * `flush` for these. `data` is page-aligned memory that the caller leaves alone until then. With
+   * `mayBlock` the call may keep the event loop until it is done, which saves two thread switches.
    */
-  writeDurable(block: BlockNo, data: Uint8Array): Promise<void>
+  writeDurable(block: BlockNo, data: Uint8Array, mayBlock?: boolean): Promise<void>
   /** Resolves when everything that was written before the call is durable. */
-  flush(): Promise<void>
+  flush(mayBlock?: boolean): Promise<void>
 }
 
 /** File data. Block 0 is never used, so that 0 can mean "no block". */

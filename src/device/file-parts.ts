@@ -30,13 +30,15 @@ export class FileRing implements Ring {
     this.#file.write(this.#position(block), data)
   }
 
-  async writeDurable(block: BlockNo, data: Uint8Array): Promise<void> {
+  async writeDurable(block: BlockNo, data: Uint8Array, mayBlock = false): Promise<void> {
     checkWrite(ringBounds(this.blockCount), block, data)
+    if (mayBlock && this.#file.writeDurableNow(this.#position(block), data)) return
     await this.#file.writeDurable(this.#position(block), data)
   }
 
-  flush(): Promise<void> {
-    return this.#file.flush()
+  async flush(mayBlock = false): Promise<void> {
+    if (mayBlock) this.#file.flushNow()
+    else await this.#file.flush()
   }
 
   #position(block: BlockNo): number {

@@ -95,8 +95,12 @@ function changeRest(
   if (!changesInode(changes)) return getAttributes(context, ino)
   return whenRoom(context, () => {
     const change = context.engine.begin()
-    applyChanges(change, change.inode(ino), changes, context.engine.clock())
+    const draft = change.inode(ino)
+    applyChanges(change, draft, changes, context.engine.clock())
     context.engine.commit(change)
+    // A time set by hand is newer than what was staged before it, so publishing keeps it.
+    const fork = context.files.find(ino)?.shadow
+    if (fork !== undefined && changes.mtime !== undefined) fork.mtimeNs = draft.mtimeNs
     return getAttributes(context, ino)
   })
 }

@@ -48,10 +48,11 @@ export async function onRelease(context: FsContext, handle: OpenFile): Promise<v
 /** truncate(2) opens no handle: without a writer it is a writer that has already closed. */
 export async function afterTruncateByName(context: FsContext, file: FileState): Promise<void> {
   if (context.files.writerCount(file) > 0) return
-  await applyPolicy(context, file)
+  if (isAtomic(context.engine.inodes.get(file.ino))) await applyPolicy(context, file)
+  else await publish(context.engine, file, { soon: false })
 }
 
-/** What a clean close of the last writer does. */
+/** What a clean close of the last writer does to an atomic file. */
 async function applyPolicy(context: FsContext, file: FileState): Promise<void> {
   const { flags } = context.engine.inodes.get(file.ino)
   if ((flags & INODE_ON_CLOSE_KEEP) !== 0) return

@@ -2,7 +2,13 @@
 import { FsError } from '../errors.ts'
 import type { Ino } from '../store/inode.ts'
 import { FileState } from '../txn/shadow-fork.ts'
-import { type DirectoryEntry, type FileHandle, OPEN_ACCMODE, OPEN_RDONLY } from './operations.ts'
+import {
+  type DirectoryEntry,
+  type FileHandle,
+  OPEN_ACCMODE,
+  OPEN_RDONLY,
+  OPEN_TRUNC,
+} from './operations.ts'
 
 /** How the last descriptor of a handle that we saw closed was closed. */
 export type CloseKind = 'clean' | 'died'
@@ -49,7 +55,8 @@ export class FileTable {
 
   open(ino: Ino, flags: number, openerPid: number): OpenFile {
     const file = this.file(ino)
-    const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
+    // O_RDONLY | O_TRUNC stages too, so closing it has to end what it staged.
+    const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY || (flags & OPEN_TRUNC) !== 0
     const handle: OpenFile = {
       fh: this.nextHandle++,
       file,

@@ -15,12 +15,14 @@ import type { FsContext } from './context.ts'
 /** Bytes of a name. */
 export const NAME_LENGTH_MAX = 255
 
+/** Throws FsError ENAMETOOLONG: such a name is not merely absent. */
 export function findDirent(context: FsContext, parent: Ino, name: string): Dirent | undefined {
+  checkNameLength(name)
   const body = context.engine.store.metadata.get(direntKey(parent, name))
   return body === undefined ? undefined : decodeDirent(body)
 }
 
-/** Throws FsError ENOENT. */
+/** Throws FsError ENOENT or ENAMETOOLONG. */
 export function getDirent(context: FsContext, parent: Ino, name: string): Dirent {
   const dirent = findDirent(context, parent, name)
   if (dirent === undefined) throw new FsError('ENOENT', `"${name}" does not exist`)

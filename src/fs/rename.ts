@@ -41,6 +41,8 @@ async function renameAndPublish(
   request: RenameRequest,
   ino: Ino,
 ): Promise<void> {
+  // Refused now rather than by the publish, which may have moved content by then.
+  fillRename(context, request, context.engine.begin())
   let replaced: Ino | undefined
   await publish(context.engine, context.files.file(ino), {
     soon: false,

@@ -18,11 +18,12 @@ const VALUE_SIZE_MAX = 65_536
 const CREATE = 1
 const REPLACE = 2
 
-/** Throws FsError EOPNOTSUPP for a namespace that is not kept, as for ACLs. */
+/** Throws FsError EOPNOTSUPP for a namespace that is not kept, as for ACLs, EINVAL or ERANGE. */
 function checkName(name: string): void {
   if (!NAMESPACES.some((namespace) => name.startsWith(namespace))) {
     throw new FsError('EOPNOTSUPP', `Extended attributes like "${name}" are not supported`)
   }
+  if (NAMESPACES.includes(name)) throw new FsError('EINVAL', `"${name}" is only a namespace`)
   if (name.length > NAME_LENGTH_MAX) {
     throw new FsError('ERANGE', `The name of an attribute has ${NAME_LENGTH_MAX} bytes at most`)
   }

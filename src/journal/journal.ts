@@ -20,6 +20,7 @@ import { FsError, invariant } from '../errors.ts'
 import type { Health } from '../health.ts'
 import type { Op } from '../store/ops.ts'
 import { Arena } from './arena.ts'
+import { Pace } from './pace.ts'
 import { encodeRecord, measureRecord } from './record.ts'
 
 /** The largest record, in blocks: 1 GiB of remapped blocks and a MiB of pages fit. */
@@ -40,6 +41,7 @@ export class Journal {
   private readonly health: Health
   private readonly clock: () => bigint
   private readonly arena: Arena
+  private readonly pace = new Pace()
   private readonly epoch: number
   private readonly volume: number
   private lastSeq: number
@@ -49,6 +51,8 @@ export class Journal {
   private tail: number
   /** Whether something was written and not flushed since. */
   private unflushed = false
+  /** Whether the last flush was for several commits: then the next one waits a turn for more. */
+  private isShared = false
   private flushUnderWay: Promise<void> | undefined
   private readonly roomWaiters: (() => void)[] = []
   /** Called when the ring fills up, so that a checkpoint frees some of it. */
@@ -188,17 +192,22 @@ export class Journal {
   }
 
   private async flushOnce(): Promise<void> {
+    if (this.isShared) await new Promise(setImmediate)
     const seq = this.lastSeq
+    this.isShared = seq - this.durableSeq > 1
+    const mayBlock = this.pace.isQuick
+    const started = performance.now()
     try {
       if (this.unflushed) {
         this.writeWaiting()
         this.unflushed = false
-        await this.ring.flush()
+        await this.ring.flush(mayBlock)
       } else {
         for (const { ringBlock, data } of this.arena.swap()) {
-          await this.ring.writeDurable(ringBlock, data)
+          await this.ring.writeDurable(ringBlock, data, mayBlock)
         }
       }
+      this.pace.note(performance.now() - started)
     } catch (error) {
       this.health.fail(error)
       throw new FsError('EIO', 'Cannot write the journal; the volume is now read-only', {

@@ -61,8 +61,9 @@ export async function publishLocked(
     }
     if (engine.journal.hasRoom(blockCount)) {
       const { mapGeneration } = engine.inodes.get(file.ino)
-      pushPages(engine, file, fork, change)
+      // First, because it may refuse, and what pushPages takes from the fork is gone.
       options.also?.(change)
+      pushPages(engine, file, fork, change)
       engine.commit(change, options.soon) // 3.
       if (fork.freshMap) engine.onMapReplaced(file.ino, mapGeneration)
       break

@@ -1,0 +1,137 @@
+/**
+ * F17 to F21: the extent maps. A leaf of a pending generation may have a block that the file's own
+ * generation has at the same place; it belongs to the latter then.
+ */
+import { BLOCK_SIZE } from '../device/device.ts'
+import { Bitmap } from '../store/bitmap.ts'
+import type { Ino } from '../store/inode.ts'
+import { leafKey, u32FromKey, u64FromKey } from '../store/keys.ts'
+import { LEAF_BLOCKS, type Leaf, decodeLeaf } from '../store/leaf.ts'
+import type { PendingMaps } from './check-keys.ts'
+import { isWellFormed } from './describe-key.ts'
+import { COLUMN, type InodeTable } from './inode-table.ts'
+import type { VolumeView } from './volume-view.ts'
+
+/** Doubly mapped blocks whose owners are looked for. */
+const DOUBLES_MAX = 1000
+
+/** A leaf with its place. */
+export interface PlacedLeaf {
+  readonly leaf: Leaf
+  readonly ino: Ino
+  readonly row: number | undefined
+  readonly generation: number
+  readonly leafIndex: number
+}
+
+export async function* leavesOf(
+  view: VolumeView,
+  table: InodeTable,
+): AsyncGenerator<PlacedLeaf, void> {
+  for await (const { key, body } of view.entries('E')) {
+    if (!isWellFormed(key)) continue
+    const leaf = view.decode(key, body, decodeLeaf)
+    if (leaf === undefined) continue
+    const ino = u64FromKey(key, 1)
+    const at = { generation: u32FromKey(key, 9), leafIndex: u32FromKey(key, 13) }
+    yield { leaf, ino, row: table.find(ino), ...at }
+  }
+}
+
+export class MapCheck {
+  /** All blocks that some map has. */
+  readonly mapped: Bitmap
+  private readonly view: VolumeView
+  private readonly table: InodeTable
+  private readonly pending: PendingMaps
+  private readonly doubles = new Map<number, string[]>()
+
+  constructor(view: VolumeView, table: InodeTable, pending: PendingMaps) {
+    this.view = view
+    this.table = table
+    this.pending = pending
+    this.mapped = new Bitmap(view.device.blocks.blockCount)
+  }
+
+  /** Whether the leaf is of its file's own generation. */
+  isOwn({ row, generation }: PlacedLeaf): boolean {
+    return row !== undefined && this.table.get(row, COLUMN.generation) === generation
+  }
+
+  add(placed: PlacedLeaf): void {
+    const { ino, row, generation } = placed
+    const isOwn = this.isOwn(placed)
+    if (row === undefined || (!isOwn && this.pending.get(ino)?.includes(generation) !== true)) {
+      const what = row === undefined ? 'does not exist' : 'does not have this generation'
+      this.view.sink('F17', 'error', `${what}: ${placeOf(placed)}`, ino)
+    }
+    if (row !== undefined && isOwn) {
+      this.table.increment(row, COLUMN.mapped, placed.leaf.mappedCount)
+      this.checkEnd(placed, this.table.get(row, COLUMN.size))
+    }
+    this.claimBlocks(placed, isOwn ? undefined : this.ownLeaf(placed))
+  }
+
+  /** Requires: every leaf was added. */
+  async finish(): Promise<void> {
+    for (let row = 0; row < this.table.rowCount; row++) {
+      const said = this.table.get(row, COLUMN.blockCount)
+      const counted = this.table.get(row, COLUMN.mapped)
+      // An orphan may be half freed.
+      if (said === counted || this.table.get(row, COLUMN.nlink) === 0) continue
+      const ino = this.table.get(row, COLUMN.ino)
+      this.view.sink('F18', 'error', `maps ${counted} blocks, and says ${said}`, ino)
+    }
+    if (this.doubles.size > 0) await this.reportDoubles()
+  }
+
+  private ownLeaf({ row, ino, leafIndex }: PlacedLeaf): Leaf | undefined {
+    if (row === undefined) return undefined
+    return this.view.leaf(leafKey(ino, this.table.get(row, COLUMN.generation), leafIndex))
+  }
+
+  private checkEnd({ leaf, ino, leafIndex }: PlacedLeaf, size: number): void {
+    const endBlock = Math.ceil(size / BLOCK_SIZE)
+    for (let slot = LEAF_BLOCKS - 1; slot >= 0; slot--) {
+      const fileBlock = leafIndex * LEAF_BLOCKS + slot
+      if (fileBlock < endBlock) return
+      if (leaf.block(slot) === 0) continue
+      const text = `maps block ${leaf.block(slot)} at offset ${fileBlock * BLOCK_SIZE}`
+      this.view.sink('F21', 'error', `${text}, behind its end at ${size}`, ino)
+    }
+  }
+
+  private claimBlocks(placed: PlacedLeaf, own: Leaf | undefined): void {
+    for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
+      const block = placed.leaf.block(slot)
+      if (block === 0 || own?.block(slot) === block) continue
+      if (block >= this.view.device.blocks.blockCount) {
+        const offset = (placed.leafIndex * LEAF_BLOCKS + slot) * BLOCK_SIZE
+        const text = `maps block ${block} at offset ${offset}, behind the end of the block file`
+        this.view.sink('F19', 'error', text, placed.ino)
+      } else if (!this.mapped.has(block)) {
+        this.mapped.set(block)
+      } else if (this.doubles.size < DOUBLES_MAX) {
+        this.doubles.set(block, [])
+      }
+    }
+  }
+
+  /** Who has the blocks that several have is found by looking again. */
+  private async reportDoubles(): Promise<void> {
+    for await (const placed of leavesOf(this.view, this.table)) {
+      for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
+        const owners = this.doubles.get(placed.leaf.block(slot))
+        const offset = (placed.leafIndex * LEAF_BLOCKS + slot) * BLOCK_SIZE
+        owners?.push(`inode ${placed.ino}, generation ${placed.generation}, offset ${offset}`)
+      }
+    }
+    for (const [block, owners] of this.doubles) {
+      this.view.sink('F20', 'error', `block ${block} is mapped by ${owners.join('; ')}`)
+    }
+  }
+}
+
+function placeOf({ leafIndex, generation }: PlacedLeaf): string {
+  return `a map of blocks from ${leafIndex * LEAF_BLOCKS} on, generation ${generation}`
+}

@@ -1,0 +1,93 @@
+/**
+ * The ring's records on top of the index, in memory. It does what `Store.apply` does when a volume
+ * is opened, but it relies on nothing: what does not fit together is left for the check to find.
+ */
+import type { BlockNo } from '../device/device.ts'
+import type { Bitmap } from '../store/bitmap.ts'
+import { leafKey, u64FromKey } from '../store/keys.ts'
+import { LEAF_BLOCKS, Leaf, encodeLeaf } from '../store/leaf.ts'
+import type { Op } from '../store/ops.ts'
+
+export class Replay {
+  /** Bodies, or null for a deleted key. Leaves are among them once `finish` was called. */
+  readonly values = new Map<string, Uint8Array | null>()
+  /** Pages that are not at home yet. */
+  readonly pages = new Map<BlockNo, Uint8Array>()
+  /** Above all inodes of the records. */
+  nextIno = 0
+  private readonly leaves = new Map<string, Leaf>()
+  private readonly loadLeaf: (key: string) => Leaf | undefined
+  private readonly bitmap: Bitmap
+
+  /** `bitmap` is changed along. */
+  constructor(bitmap: Bitmap, loadLeaf: (key: string) => Leaf | undefined) {
+    this.bitmap = bitmap
+    this.loadLeaf = loadLeaf
+  }
+
+  apply(op: Op): void {
+    switch (op.type) {
+      case 'put':
+        this.values.set(op.key, op.body)
+        if (op.key.startsWith('I')) this.nextIno = Math.max(this.nextIno, u64FromKey(op.key, 1) + 1)
+        break
+      case 'del':
+        this.values.set(op.key, null)
+        break
+      case 'page':
+        this.map(op, 0, op.block, op.checksum)
+        this.pages.set(op.block, op.data)
+        break
+      case 'remap':
+        for (const [i, checksum] of op.checksums.entries()) this.map(op, i, op.block + i, checksum)
+        break
+      case 'unmap':
+        for (let i = 0; i < op.count; i++) this.free(this.set(op, i, 0, 0))
+        break
+      case 'drop': {
+        const first = op.fileBlock - (op.fileBlock % LEAF_BLOCKS)
+        const at = { ...op, fileBlock: first }
+        for (let i = 0; i < LEAF_BLOCKS; i++) this.set(at, i, 0, 0)
+        break
+      }
+    }
+  }
+
+  /** Establishes: `values` holds the leaves too. */
+  finish(): void {
+    for (const [key, leaf] of this.leaves) {
+      this.values.set(key, leaf.mappedCount === 0 ? null : encodeLeaf(leaf))
+    }
+    this.leaves.clear()
+  }
+
+  private map(place: Place, index: number, block: BlockNo, checksum: number): void {
+    const old = this.set(place, index, block, checksum)
+    if (old === block) return
+    this.free(old)
+    if (block < this.bitmap.bitCount) this.bitmap.set(block)
+  }
+
+  private free(block: BlockNo): void {
+    if (block === 0) return
+    this.bitmap.clear(block)
+    this.pages.delete(block)
+  }
+
+  private set(place: Place, index: number, block: BlockNo, checksum: number): BlockNo {
+    const fileBlock = place.fileBlock + index
+    const key = leafKey(place.ino, place.generation, Math.floor(fileBlock / LEAF_BLOCKS))
+    let leaf = this.leaves.get(key)
+    if (leaf === undefined) {
+      leaf = this.loadLeaf(key) ?? new Leaf()
+      this.leaves.set(key, leaf)
+    }
+    return leaf.set(fileBlock % LEAF_BLOCKS, block, checksum)
+  }
+}
+
+interface Place {
+  readonly ino: number
+  readonly generation: number
+  readonly fileBlock: number
+}

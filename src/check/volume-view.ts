@@ -1,0 +1,183 @@
+/**
+ * A volume as recovery would see it, for reading only: the index with the ring's records on top.
+ * Whatever is damaged is told to a sink and left out, so that the rest can still be looked at.
+ */
+import type { Device, IndexOp } from '../device/device.ts'
+import { FsError } from '../errors.ts'
+import { type Replayed, replayRing } from '../journal/recovery.ts'
+import { Bitmap, GROUP_BLOCKS } from '../store/bitmap.ts'
+import { MARKER_KEY, VOLUME_KEY, bitmapKey, prefixEnd, u32FromKey } from '../store/keys.ts'
+import { type Leaf, decodeLeaf } from '../store/leaf.ts'
+import { type Marker, decodeMarker } from '../store/marker.ts'
+import { openValue } from '../store/metadata.ts'
+import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
+import { readSuperblocks, volumeMark } from '../volume/open.ts'
+import { describeKey } from './describe-key.ts'
+import type { Sink } from './findings.ts'
+import { Replay } from './replay.ts'
+
+/** A key with its body; without one if the value is damaged, which the sink knows. */
+export interface Entry {
+  readonly key: IndexOp['key']
+  readonly body: Uint8Array | undefined
+}
+
+export class VolumeView {
+  readonly device: Device
+  readonly superblock: Superblock
+  readonly sink: Sink
+  /** The bitmap with the records replayed, and where it could not be read. */
+  readonly bitmap: Bitmap
+  readonly unreadableGroups = new Set<number>()
+  /** Blocks that the bitmap of the last checkpoint has. */
+  storedMappedCount = 0
+  marker: Marker | undefined
+  replayed: Replayed | undefined
+  private readonly replay: Replay
+
+  private constructor(device: Device, superblock: Superblock, sink: Sink) {
+    this.device = device
+    this.superblock = superblock
+    this.sink = sink
+    this.bitmap = new Bitmap(device.blocks.blockCount)
+    this.replay = new Replay(this.bitmap, (key) => this.loadLeaf(key))
+  }
+
+  /** Throws FsError EINVAL where there is no superblock that this program can read. */
+  static async open(device: Device, name: string, sink: Sink): Promise<VolumeView> {
+    const superblock = chooseSuperblock(name, readSuperblocks(device))
+    checkFeatures(name, superblock)
+    const view = new VolumeView(device, superblock, sink)
+    view.marker = view.decode(MARKER_KEY, view.stored(MARKER_KEY), decodeMarker)
+    await view.loadBitmap()
+    view.replayRecords()
+    return view
+  }
+
+  /** Blocks whose content is in the ring still. */
+  page(block: number): Uint8Array | undefined {
+    return this.replay.pages.get(block)
+  }
+
+  /** The lowest number that no inode of before may have. */
+  get nextIno(): number {
+    return Math.max(this.marker?.nextIno ?? 0, this.replay.nextIno)
+  }
+
+  /** What marks the volume's ring records. */
+  get mark(): number {
+    return volumeMark(this.superblock)
+  }
+
+  identity(): Uint8Array | undefined {
+    return this.stored(VOLUME_KEY)
+  }
+
+  get(key: string): Uint8Array | undefined {
+    const above = this.replay.values.get(key)
+    return above === undefined ? this.stored(key) : (above ?? undefined)
+  }
+
+  leaf(key: string): Leaf | undefined {
+    return this.decode(key, this.get(key), decodeLeaf)
+  }
+
+  /** What a body says; a damaged one is told to the sink. */
+  decode<Value>(
+    key: string,
+    body: Uint8Array | undefined,
+    decoder: (body: Uint8Array) => Value,
+  ): Value | undefined {
+    return body === undefined ? undefined : this.attempt(key, () => decoder(body))
+  }
+
+  entries(prefix: string): AsyncGenerator<Entry, void> {
+    return this.range(prefix, prefixEnd(prefix))
+  }
+
+  /** Entries with `from <= key < to`, in order. */
+  async *range(from: string, to: string): AsyncGenerator<Entry, void> {
+    const above = [...this.replay.values]
+      .filter(([key]) => from <= key && key < to)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    let next = 0
+    for await (const [key, value] of this.storedRange(from, to)) {
+      for (; (above[next]?.[0] ?? key) < key; next++) yield* live(above[next])
+      if (above[next]?.[0] === key) continue
+      yield { key, body: this.attempt(key, () => openValue(key, value)) }
+    }
+    for (; next < above.length; next++) yield* live(above[next])
+  }
+
+  private async *storedRange(from: string, to: string): AsyncGenerator<[string, Uint8Array]> {
+    let last = from
+    try {
+      for await (const [key, value] of this.device.index.range(from, to)) {
+        last = key
+        yield [key, value]
+      }
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error
+      const { text, ino } = describeKey(last)
+      this.sink('F5', 'error', `the index cannot be read behind ${text}: ${error.message}`, ino)
+    }
+  }
+
+  private stored(key: string): Uint8Array | undefined {
+    return this.attempt(key, () => {
+      const value = this.device.index.get(key)
+      return value === undefined ? undefined : openValue(key, value)
+    })
+  }
+
+  private loadLeaf(key: string): Leaf | undefined {
+    return this.decode(key, this.stored(key), decodeLeaf)
+  }
+
+  private attempt<Value>(key: string, work: () => Value): Value | undefined {
+    try {
+      return work()
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error
+      const { text, ino } = describeKey(key)
+      this.sink('F5', 'error', `${text} is damaged: ${error.message}`, ino)
+      return undefined
+    }
+  }
+
+  private async loadBitmap(): Promise<void> {
+    for await (const { key, body } of this.entries(bitmapKey(0).slice(0, 1))) {
+      const groupIndex = u32FromKey(key, 1)
+      if (body?.length === GROUP_BLOCKS / 8) this.loadGroup(groupIndex, body)
+      else this.unreadableGroups.add(groupIndex)
+      if (body !== undefined && body.length !== GROUP_BLOCKS / 8) {
+        this.sink('F5', 'error', `bitmap group ${groupIndex} has ${body.length} bytes`)
+      }
+    }
+    this.storedMappedCount = this.bitmap.setCount
+  }
+
+  private loadGroup(groupIndex: number, body: Uint8Array): void {
+    // A group may reach behind the last block, but only with zeros; F22 finds any others.
+    if (body.some((byte) => byte !== 0)) this.bitmap.resize((groupIndex + 1) * GROUP_BLOCKS)
+    this.bitmap.loadGroup(groupIndex, body)
+  }
+
+  private replayRecords(): void {
+    if (this.marker === undefined) return
+    const { ring } = this.device
+    try {
+      this.replayed = replayRing(ring, this.marker, this.mark, (op) => {
+        this.replay.apply(op)
+      })
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error
+      this.sink('F4', 'error', `the ring cannot be read: ${error.message}`)
+    }
+    this.replay.finish()
+  }
+}
+
+function* live(entry: readonly [string, Uint8Array | null] | undefined): Generator<Entry, void> {
+  if (entry !== undefined && entry[1] !== null) yield { key: entry[0], body: entry[1] }
+}
