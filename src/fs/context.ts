@@ -2,10 +2,12 @@
 import type { Logger } from 'pino'
 import type { Engine } from '../txn/engine.ts'
 import type { Reaper } from '../txn/reaper.ts'
+import type { AccessTimes } from './access-times.ts'
 import type { FileTable } from './file-table.ts'
 import type { Awaitable, KernelCache } from './operations.ts'
 import type { Processes } from './processes.ts'
 import type { References } from './references.ts'
+import type { MetadataSpace } from './space.ts'
 
 export interface FilesystemOptions {
   /** New files are opted in, wherever they are made. */
@@ -19,6 +21,8 @@ export interface FsContext {
   readonly reaper: Reaper
   readonly files: FileTable
   readonly references: References
+  readonly accessTimes: AccessTimes
+  readonly space: MetadataSpace
   readonly kernel: KernelCache
   readonly processes: Processes
   readonly options: FilesystemOptions

@@ -81,6 +81,7 @@ export function read(
   lengthBytes: number,
 ): Awaitable<readonly Uint8Array[]> {
   const { file } = context.files.handle(fh)
+  context.accessTimes.touch(context.engine.inodes.get(file.ino))
   if (file.resizing !== undefined) {
     return file.resizing.then(async () => readFile(context.engine, file, offset, lengthBytes))
   }

@@ -27,6 +27,7 @@ export async function readDirectory(
   const directory = context.files.directory(fh)
   // From the start: rewinddir(3) shows what has changed.
   if (offset === 0 || directory.entries === undefined) {
+    context.accessTimes.touch(context.engine.inodes.get(directory.ino))
     directory.entries = await list(context, directory.ino)
   }
   const { entries } = directory

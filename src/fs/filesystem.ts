@@ -9,6 +9,7 @@ import { discardLocked } from '../txn/discard.ts'
 import type { Engine } from '../txn/engine.ts'
 import { publish } from '../txn/publish.ts'
 import { Reaper } from '../txn/reaper.ts'
+import { AccessTimes } from './access-times.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
 import * as data from './data.ts'
@@ -33,6 +34,7 @@ import type {
 import type { Processes } from './processes.ts'
 import { References } from './references.ts'
 import { rename } from './rename.ts'
+import { MetadataSpace } from './space.ts'
 import * as xattrs from './xattrs.ts'
 
 export interface FilesystemParts {
@@ -56,7 +58,11 @@ export class Filesystem implements FilesystemOperations {
     parts.engine.onMapReplaced = (ino, generation) => {
       reaper.addMap(ino, generation)
     }
-    this.context = { ...parts, reaper, files: new FileTable(), references: new References() }
+    const accessTimes = new AccessTimes(parts.engine, parts.options.noAccessTimes)
+    const files = new FileTable()
+    const references = new References()
+    const space = new MetadataSpace(parts.engine.store.device)
+    this.context = { ...parts, reaper, files, references, accessTimes, space }
   }
 
   lookup(parent: Ino, name: string): Attributes | undefined {
@@ -71,7 +77,7 @@ export class Filesystem implements FilesystemOperations {
     if (!this.context.references.drop(ino, count)) return
     const inode = this.context.engine.inodes.find(ino)
     if (inode?.nlink === 0) names.reapIfForgotten(this.context, ino)
-    else if (!this.context.files.isOpen(ino)) this.context.engine.inodes.evict(ino)
+    else this.evict(ino)
   }
 
   getAttributes(ino: Ino): Awaitable<Attributes> {
@@ -207,15 +213,21 @@ export class Filesystem implements FilesystemOperations {
     return xattrs.removeXattr(this.context, ino, name)
   }
 
-  /** Publishes what ordinary files have staged; the periodic writeback. */
+  /** Publishes what ordinary files have staged, and commits times of access. */
   async writeBack(): Promise<void> {
-    const { engine, files } = this.context
+    const { engine, files, accessTimes, references } = this.context
+    for (const ino of await accessTimes.commit()) if (!references.has(ino)) this.evict(ino)
     for (const file of files.staged()) {
       const inode = engine.inodes.find(file.ino)
       if (inode === undefined || isAtomic(inode)) continue
       await publish(engine, file, { soon: false })
       files.settle(file)
     }
+  }
+
+  private evict(ino: Ino): void {
+    const { files, accessTimes, engine } = this.context
+    if (!files.isOpen(ino) && !accessTimes.has(ino)) engine.inodes.evict(ino)
   }
 
   /**

@@ -53,6 +53,7 @@ export function makeNode(context: FsContext, node: NewNode): Awaitable<Attribute
 export function makeNodeNow(context: FsContext, node: NewNode): Attributes {
   const { engine } = context
   checkNewName(context, node.parent, node.name)
+  context.space.assertAvailable()
   const now = engine.clock()
   const inode = inodeFor(context, node, now)
   const change = engine.begin()
@@ -113,6 +114,7 @@ export function link(
     if (inode.nlink === 0) throw new FsError('ENOENT', `Inode ${ino} was removed`)
     if (inode.nlink >= LINK_COUNT_MAX) throw new FsError('EMLINK', 'Too many names for one file')
     checkNewName(context, newParent, newName)
+    context.space.assertAvailable()
     const now = engine.clock()
     const change = engine.begin()
     const draft = change.inode(ino)

@@ -63,6 +63,7 @@ export function setXattr(
     const exists = find(context, ino, name) !== undefined
     if (flags === CREATE && exists) throw new FsError('EEXIST', `"${name}" is set`)
     if (flags === REPLACE && !exists) throw new FsError('ENODATA', `"${name}" is not set`)
+    context.space.assertAvailable()
     const change = context.engine.begin()
     change.putXattr(ino, name, value)
     change.inode(ino).ctimeNs = context.engine.clock()

@@ -1,0 +1,80 @@
+/** The commands and their options, in one table: the parser and the help are made of it. */
+
+export interface OptionSpec {
+  readonly short?: string
+  /** What stands for the option's value in the help; without it the option has none. */
+  readonly value?: string
+  /** What it does; none for what is taken only because mount(8) passes it. */
+  readonly text?: string
+}
+
+export interface CommandSpec {
+  readonly positionals: readonly string[]
+  /** How many of the positionals must be there. */
+  readonly requiredCount: number
+  readonly text: string
+  readonly options: Readonly<Record<string, OptionSpec>>
+}
+
+const HELP: OptionSpec = { short: 'h', text: 'show this help' }
+
+export const COMMANDS = {
+  mount: {
+    positionals: ['VOLUME', 'MOUNTPOINT'],
+    requiredCount: 2,
+    text: 'mount a volume on a directory; the word "mount" may be left out',
+    options: {
+      options: { short: 'o', value: 'OPTION[,OPTION...]', text: 'mount options, see below' },
+      foreground: { short: 'f', text: 'stay in the foreground and log there' },
+      help: HELP,
+      'no-mtab': { short: 'n' },
+      sloppy: { short: 's' },
+      verbose: { short: 'v' },
+      type: { short: 't', value: 'TYPE' },
+      namespace: { short: 'N', value: 'NAMESPACE' },
+    },
+  },
+  unmount: {
+    positionals: ['MOUNTPOINT'],
+    requiredCount: 1,
+    text: 'unmount, and wait until the volume is closed',
+    options: {
+      lazy: { text: 'take the mount out of sight now, end it when nothing uses it any more' },
+      help: HELP,
+    },
+  },
+  make: {
+    positionals: ['VOLUME'],
+    requiredCount: 1,
+    text: 'make a volume in a new or empty directory',
+    options: {
+      'ring-size': { value: 'SIZE', text: 'size of the journal, in bytes or with K, M, G; 64M' },
+      help: HELP,
+    },
+  },
+  check: {
+    positionals: ['VOLUME'],
+    requiredCount: 1,
+    text: 'verify a volume that is not mounted; changes nothing',
+    options: {
+      'no-data': { text: 'do not read the data blocks to verify their checksums' },
+      json: { text: 'print JSON' },
+      help: HELP,
+    },
+  },
+  dump: {
+    positionals: ['VOLUME', 'PATH'],
+    requiredCount: 1,
+    text: 'show what a volume holds, or what one file in it consists of',
+    options: {
+      json: { text: 'print JSON' },
+      help: HELP,
+    },
+  },
+} as const satisfies Readonly<Record<string, CommandSpec>>
+
+export type CommandName = keyof typeof COMMANDS
+
+export function isCommandName(word: string): word is CommandName {
+  return Object.hasOwn(COMMANDS, word)
+}

@@ -1,0 +1,58 @@
+import { type CommandName, COMMANDS, isCommandName } from './commands.ts'
+import { EXIT, type ExitCode, CommandError, exitCodeOf, messageOf } from './exit-codes.ts'
+import { commandHelp, programHelp } from './help.ts'
+import { parseCommandLine } from './parse.ts'
+import { programVersion } from './version.ts'
+
+type Run = (values: CommandLine) => Promise<ExitCode>
+type CommandLine = ReturnType<typeof parseCommandLine>
+
+const RUN: Readonly<Record<CommandName, () => Promise<Run>>> = {
+  mount: async () => (await import('./mount-command.ts')).runMount,
+  unmount: async () => (await import('./unmount-command.ts')).runUnmount,
+  make: async () => (await import('./make-command.ts')).runMake,
+  check: async () => (await import('./check-command.ts')).runCheck,
+  dump: async () => (await import('./dump-command.ts')).runDump,
+}
+
+// mount(8) may call without an environment, and the programs that mount must be found all the same.
+const PATH_DEFAULT = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** Runs one command line; says on stderr, in one line, why it fails. Returns the exit code. */
+export async function main(parameters: readonly string[]): Promise<ExitCode> {
+  process.env['PATH'] ??= PATH_DEFAULT
+  try {
+    return await dispatch(parameters)
+  } catch (error) {
+    process.stderr.write(`oatomic: ${messageOf(error)}\n`)
+    return exitCodeOf(error)
+  }
+}
+
+async function dispatch(parameters: readonly string[]): Promise<ExitCode> {
+  const [first] = parameters
+  if (first === undefined) throw new CommandError(EXIT.usage, 'Missing command; see oatomic --help')
+  if (first === '--help' || first === '-h') return print(programHelp())
+  if (first === '--version') return print(`oatomic ${programVersion()}\n`)
+  if (isCommandName(first)) return runCommandLine(first, parameters.slice(1))
+  if (parameters.length === 1 && !first.startsWith('-')) {
+    throw new CommandError(EXIT.usage, `Unknown command "${first}"; see oatomic --help`)
+  }
+  // How mount(8) calls its helpers: volume, mount point and options, in any order.
+  return runCommandLine('mount', parameters)
+}
+
+async function runCommandLine(
+  name: CommandName,
+  parameters: readonly string[],
+): Promise<ExitCode> {
+  const line = parseCommandLine(name, COMMANDS[name], parameters)
+  if (line.flags.has('help')) return print(commandHelp(name))
+  const run = await RUN[name]()
+  return run(line)
+}
+
+function print(text: string): ExitCode {
+  process.stdout.write(text)
+  return EXIT.ok
+}

@@ -1,0 +1,129 @@
+/** The options after `-o`: what they mean here, what is passed on, and what is refused. */
+import { resolve } from 'node:path'
+import { CommandError, EXIT } from './exit-codes.ts'
+
+export interface MountSettings {
+  readonly readOnly: boolean
+  readonly atomicByDefault: boolean
+  readonly noAccessTimes: boolean
+  readonly allowOther: boolean
+  readonly writebackCache: boolean
+  readonly foreground: boolean
+  /** Make the volume if there is none. */
+  readonly create: boolean
+  readonly logFile?: string
+  readonly logLevel?: string
+  /** What the kernel does for any filesystem. */
+  readonly standard: readonly string[]
+}
+
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
+type Draft = Mutable<Omit<MountSettings, 'standard'>>
+
+interface MountOption {
+  readonly text: string
+  readonly apply: (draft: Draft, value: string) => void
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+/** Options of this filesystem, by the form in which the documentation shows them. */
+export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
+  ro: { text: 'read only', apply: (draft) => (draft.readOnly = true) },
+  rw: { text: 'read and write (default)', apply: (draft) => (draft.readOnly = false) },
+  atomic: { text: 'new files are atomic, as if user.atomic=1 were set', apply: setAtomic },
+  'atomic=shared': { text: 'the same', apply: setAtomic },
+  'atomic=isolated': {
+    text: 'not in this version',
+    apply: () => {
+      throw refusal('atomic=isolated', 'this version has shared atomic files only')
+    },
+  },
+  noatime: { text: 'keep no access times', apply: (draft) => (draft.noAccessTimes = true) },
+  allow_other: {
+    text: 'let other users in (always so when root mounts)',
+    apply: (draft) => (draft.allowOther = true),
+  },
+  default_permissions: { text: 'the kernel checks modes; always on', apply: () => undefined },
+  'log=FILE': {
+    text: 'append the log to FILE as JSON lines',
+    apply: (draft, file) => {
+      if (file === '') throw refusal('log', 'it needs a file, as in log=FILE')
+      draft.logFile = resolve(file)
+    },
+  },
+  'loglevel=LEVEL': { text: `what to log: ${LOG_LEVELS.join(', ')}`, apply: setLogLevel },
+  nowriteback: {
+    text: 'send each write at once, gather none in the kernel',
+    apply: (draft) => (draft.writebackCache = false),
+  },
+  foreground: { text: 'as -f', apply: (draft) => (draft.foreground = true) },
+  create: {
+    text: 'make the volume if there is none',
+    apply: (draft) => (draft.create = true),
+  },
+}
+
+/** Passed on to mount(8). */
+const STANDARD = new Set(
+  (
+    'ro rw exec noexec suid nosuid dev nodev sync async dirsync atime noatime diratime nodiratime ' +
+    'relatime norelatime strictatime lazytime nolazytime'
+  ).split(' '),
+)
+
+/** Told to mount(8) and systemd, not to the filesystem. */
+const IGNORED =
+  /^(defaults|auto|noauto|fail|nofail|_netdev|_rnetdev|(no)?(user|users|owner|group)|user=.*|uhelper=.*|helper=.*|comment=.*|x-.*|X-.*)$/
+
+/** Reads the values of all `-o`; a later option wins over an earlier one. Throws CommandError. */
+export function parseMountOptions(lists: readonly string[]): MountSettings {
+  const draft: Draft = {
+    readOnly: false,
+    atomicByDefault: false,
+    noAccessTimes: false,
+    allowOther: false,
+    writebackCache: true,
+    foreground: false,
+    create: false,
+  }
+  const standard: string[] = []
+  for (const option of lists.flatMap((list) => list.split(',')).filter((each) => each !== '')) {
+    const known = findOption(option)
+    known?.apply(draft, option.slice(option.indexOf('=') + 1))
+    if (STANDARD.has(option)) standard.push(option)
+    else if (known === undefined && !IGNORED.test(option)) throw refuseUnknown(option)
+  }
+  return { ...draft, standard }
+}
+
+function findOption(option: string): MountOption | undefined {
+  if (Object.hasOwn(MOUNT_OPTIONS, option)) return MOUNT_OPTIONS[option]
+  const [name = '', value] = option.split('=', 2)
+  if (value === undefined) return undefined
+  return MOUNT_OPTIONS[`${name}=${name === 'log' ? 'FILE' : 'LEVEL'}`]
+}
+
+function setAtomic(draft: Draft): void {
+  draft.atomicByDefault = true
+}
+
+function setLogLevel(draft: Draft, level: string): void {
+  if (!LOG_LEVELS.includes(level)) {
+    throw refusal(`loglevel=${level}`, `the levels are ${LOG_LEVELS.join(', ')}`)
+  }
+  draft.logLevel = level
+}
+
+function refuseUnknown(option: string): CommandError {
+  const reasons: Readonly<Record<string, string>> = {
+    log: 'it needs a file, as in log=FILE',
+    loglevel: `it needs a level: ${LOG_LEVELS.join(', ')}`,
+    remount: 'unmount and mount again',
+  }
+  return refusal(option, reasons[option] ?? 'there is no such option; see oatomic mount --help')
+}
+
+function refusal(option: string, reason: string): CommandError {
+  return new CommandError(EXIT.usage, `Cannot mount with option "${option}": ${reason}`)
+}

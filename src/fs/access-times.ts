@@ -1,0 +1,55 @@
+/**
+ * Times of access, as relatime keeps them: a read moves the time only if it is not younger than the
+ * last change or is a day old. Kept in memory and committed with the periodic writeback, so that
+ * reading writes nothing by itself; a crash may lose the last seconds of them.
+ */
+import type { Ino, Inode } from '../store/inode.ts'
+import type { Engine } from '../txn/engine.ts'
+
+const DAY_NS = 86_400_000_000_000n
+
+/** Inodes in one commit. */
+const BATCH = 64
+
+export class AccessTimes {
+  private readonly engine: Engine
+  private readonly isOff: boolean
+  private readonly touched = new Set<Ino>()
+
+  constructor(engine: Engine, isOff: boolean) {
+    this.engine = engine
+    this.isOff = isOff
+  }
+
+  /** An inode was read. */
+  touch(inode: Inode): void {
+    if (this.isOff || !isDue(inode, this.engine.clock())) return
+    inode.atimeNs = this.engine.clock()
+    this.touched.add(inode.ino)
+  }
+
+  /** Whether an inode has a time that no commit has yet. */
+  has(ino: Ino): boolean {
+    return this.touched.has(ino)
+  }
+
+  /** Commits what was touched; returns the inodes. */
+  async commit(): Promise<Ino[]> {
+    const all = [...this.touched]
+    for (let i = 0; i < all.length; i += BATCH) {
+      while (!this.engine.hasRoom) await this.engine.room()
+      const change = this.engine.begin()
+      for (const ino of all.slice(i, i + BATCH)) {
+        this.touched.delete(ino)
+        if (this.engine.inodes.find(ino) !== undefined) change.inode(ino)
+      }
+      if (!change.isEmpty) this.engine.commit(change)
+    }
+    return all
+  }
+}
+
+function isDue(inode: Inode, now: bigint): boolean {
+  const { atimeNs, mtimeNs, ctimeNs } = inode
+  return atimeNs <= mtimeNs || atimeNs <= ctimeNs || now - atimeNs > DAY_NS
+}
