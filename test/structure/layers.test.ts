@@ -5,10 +5,11 @@ import { test } from 'node:test'
 
 const root = join(import.meta.dirname, '..', '..', 'src')
 
-/** The folders of src/README.md, top down; check and dump stand beside each other. */
+/** The folders of src/README.md, top down. */
 const LAYERS = [
   ['cli'],
-  ['session', 'check', 'dump'],
+  ['session', 'dump'],
+  ['check'],
   ['fuse'],
   ['fs'],
   ['volume'],
