@@ -9,6 +9,7 @@ import { leafKey, u32FromKey, u64FromKey } from '../store/keys.ts'
 import { LEAF_BLOCKS, type Leaf, decodeLeaf } from '../store/leaf.ts'
 import type { PendingMaps } from './check-keys.ts'
 import { isWellFormed } from './describe-key.ts'
+import type { InvariantNumber } from './invariants.ts'
 import { COLUMN, type InodeTable } from './inode-table.ts'
 import type { VolumeView } from './volume-view.ts'
 
@@ -90,31 +91,36 @@ export class MapCheck {
     return this.view.leaf(leafKey(ino, this.table.get(row, COLUMN.generation), leafIndex))
   }
 
-  private checkEnd({ leaf, ino, leafIndex }: PlacedLeaf, size: number): void {
+  private checkEnd(placed: PlacedLeaf, size: number): void {
     const endBlock = Math.ceil(size / BLOCK_SIZE)
-    for (let slot = LEAF_BLOCKS - 1; slot >= 0; slot--) {
-      const fileBlock = leafIndex * LEAF_BLOCKS + slot
-      if (fileBlock < endBlock) return
-      if (leaf.block(slot) === 0) continue
-      const text = `maps block ${leaf.block(slot)} at offset ${fileBlock * BLOCK_SIZE}`
-      this.view.sink('F21', 'error', `${text}, behind its end at ${size}`, ino)
-    }
+    const behind = slotsOf(placed, (slot) => fileBlockOf(placed, slot) >= endBlock)
+    this.report('F21', placed, behind, `behind its end at ${size}`)
   }
 
   private claimBlocks(placed: PlacedLeaf, own: Leaf | undefined): void {
+    const { leaf } = placed
+    const { blockCount } = this.view.device.blocks
+    const outside = slotsOf(placed, (slot) => leaf.block(slot) >= blockCount)
+    this.report('F19', placed, outside, 'behind the end of the block file')
     for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
-      const block = placed.leaf.block(slot)
-      if (block === 0 || own?.block(slot) === block) continue
-      if (block >= this.view.device.blocks.blockCount) {
-        const offset = (placed.leafIndex * LEAF_BLOCKS + slot) * BLOCK_SIZE
-        const text = `maps block ${block} at offset ${offset}, behind the end of the block file`
-        this.view.sink('F19', 'error', text, placed.ino)
-      } else if (!this.mapped.has(block)) {
-        this.mapped.set(block)
-      } else if (this.doubles.size < DOUBLES_MAX) {
-        this.doubles.set(block, [])
-      }
+      const block = leaf.block(slot)
+      if (block === 0 || block >= blockCount || own?.block(slot) === block) continue
+      if (!this.mapped.has(block)) this.mapped.set(block)
+      else if (this.doubles.size < DOUBLES_MAX) this.doubles.set(block, [])
     }
+  }
+
+  private report(
+    invariant: InvariantNumber,
+    placed: PlacedLeaf,
+    slots: readonly number[],
+    where: string,
+  ): void {
+    const [first] = slots
+    if (first === undefined) return
+    const block = `block ${placed.leaf.block(first)} at offset ${offsetOf(placed, first)}`
+    const more = slots.length > 1 ? ` and ${slots.length - 1} more from there on` : ''
+    this.view.sink(invariant, 'error', `maps ${block}${more}, ${where}`, placed.ino)
   }
 
   /** Who has the blocks that several have is found by looking again. */
@@ -122,14 +128,31 @@ export class MapCheck {
     for await (const placed of leavesOf(this.view, this.table)) {
       for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
         const owners = this.doubles.get(placed.leaf.block(slot))
-        const offset = (placed.leafIndex * LEAF_BLOCKS + slot) * BLOCK_SIZE
-        owners?.push(`inode ${placed.ino}, generation ${placed.generation}, offset ${offset}`)
+        const place = `inode ${placed.ino}, generation ${placed.generation}`
+        owners?.push(`${place}, offset ${offsetOf(placed, slot)}`)
       }
     }
     for (const [block, owners] of this.doubles) {
       this.view.sink('F20', 'error', `block ${block} is mapped by ${owners.join('; ')}`)
     }
   }
+}
+
+function fileBlockOf({ leafIndex }: PlacedLeaf, slot: number): number {
+  return leafIndex * LEAF_BLOCKS + slot
+}
+
+function offsetOf(placed: PlacedLeaf, slot: number): number {
+  return fileBlockOf(placed, slot) * BLOCK_SIZE
+}
+
+/** Mapped slots for which something is so. */
+function slotsOf({ leaf }: PlacedLeaf, isSo: (slot: number) => boolean): number[] {
+  const slots: number[] = []
+  for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
+    if (leaf.block(slot) !== 0 && isSo(slot)) slots.push(slot)
+  }
+  return slots
 }
 
 function placeOf({ leafIndex, generation }: PlacedLeaf): string {

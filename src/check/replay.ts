@@ -15,6 +15,7 @@ export class Replay {
   readonly pages = new Map<BlockNo, Uint8Array>()
   /** Above all inodes of the records. */
   nextIno = 0
+  private sortedKeys: readonly string[] = []
   private readonly leaves = new Map<string, Leaf>()
   private readonly loadLeaf: (key: string) => Leaf | undefined
   private readonly bitmap: Bitmap
@@ -53,12 +54,29 @@ export class Replay {
     }
   }
 
+  /** Keys in `values` with `from <= key < to`, in order. Requires: `finish` was called. */
+  keysBetween(from: string, to: string): readonly string[] {
+    return this.sortedKeys.slice(this.firstFrom(from), this.firstFrom(to))
+  }
+
   /** Establishes: `values` holds the leaves too. */
   finish(): void {
     for (const [key, leaf] of this.leaves) {
       this.values.set(key, leaf.mappedCount === 0 ? null : encodeLeaf(leaf))
     }
     this.leaves.clear()
+    this.sortedKeys = [...this.values.keys()].toSorted()
+  }
+
+  private firstFrom(key: string): number {
+    let low = 0
+    let high = this.sortedKeys.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.sortedKeys[middle] ?? key) < key) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 
   private map(place: Place, index: number, block: BlockNo, checksum: number): void {

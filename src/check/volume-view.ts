@@ -97,16 +97,20 @@ export class VolumeView {
 
   /** Entries with `from <= key < to`, in order. */
   async *range(from: string, to: string): AsyncGenerator<Entry, void> {
-    const above = [...this.replay.values]
-      .filter(([key]) => from <= key && key < to)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    const above = this.replay.keysBetween(from, to)
     let next = 0
     for await (const [key, value] of this.storedRange(from, to)) {
-      for (; (above[next]?.[0] ?? key) < key; next++) yield* live(above[next])
-      if (above[next]?.[0] === key) continue
+      for (; (above[next] ?? key) < key; next++) yield* this.replayedEntry(above[next])
+      if (above[next] === key) continue
       yield { key, body: this.attempt(key, () => openValue(key, value)) }
     }
-    for (; next < above.length; next++) yield* live(above[next])
+    for (; next < above.length; next++) yield* this.replayedEntry(above[next])
+  }
+
+  /** Nothing for a key that a record has deleted. */
+  private *replayedEntry(key: string | undefined): Generator<Entry, void> {
+    const body = key === undefined ? undefined : this.replay.values.get(key)
+    if (key !== undefined && body !== undefined && body !== null) yield { key, body }
   }
 
   private async *storedRange(from: string, to: string): AsyncGenerator<[string, Uint8Array]> {
@@ -176,8 +180,4 @@ export class VolumeView {
     }
     this.replay.finish()
   }
-}
-
-function* live(entry: readonly [string, Uint8Array | null] | undefined): Generator<Entry, void> {
-  if (entry !== undefined && entry[1] !== null) yield { key: entry[0], body: entry[1] }
 }

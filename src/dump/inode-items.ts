@@ -3,7 +3,7 @@ import { isWellFormed } from '../check/describe-key.ts'
 import { showName } from '../check/show-name.ts'
 import type { VolumeView } from '../check/volume-view.ts'
 import { FsError } from '../errors.ts'
-import { type Ino, ROOT_INO, decodeDirent, decodeInode } from '../store/inode.ts'
+import { INODE_HAS_XATTRS, type Ino, ROOT_INO, decodeDirent, decodeInode } from '../store/inode.ts'
 import {
   GROUP_LENGTH,
   direntKey,
@@ -24,9 +24,9 @@ interface Name {
 }
 
 /** Every name of every inode. */
-export type Names = ReadonlyMap<Ino, readonly Name[]>
+type Names = ReadonlyMap<Ino, readonly Name[]>
 
-export async function loadNames(view: VolumeView): Promise<Names> {
+async function loadNames(view: VolumeView): Promise<Names> {
   const names = new Map<Ino, Name[]>()
   for await (const { key, body } of view.entries('D')) {
     const dirent = isWellFormed(key) ? view.decode(key, body, decodeDirent) : undefined
@@ -67,8 +67,10 @@ export async function* inodeItems(
     if (inode === undefined) continue
     const paths = (names.get(ino) ?? []).map((name) => pathOf(names, name))
     if (ino === ROOT_INO) paths.unshift('/')
-    const extents = await extentsOf(view, ino, inode.mapGeneration)
-    yield { kind: 'inode', inode, paths, xattrs: await xattrsOf(view, ino), extents }
+    const hasXattrs = (inode.flags & INODE_HAS_XATTRS) !== 0
+    const xattrs = hasXattrs ? await xattrsOf(view, ino) : []
+    const extents = inode.blockCount > 0 ? await extentsOf(view, ino, inode.mapGeneration) : []
+    yield { kind: 'inode', inode, paths, xattrs, extents }
   }
 }
 

@@ -1,4 +1,5 @@
 /** Dump items as lines for people. */
+import { showName } from '../check/show-name.ts'
 import {
   INODE_ATOMIC,
   INODE_HAS_XATTRS,
@@ -77,6 +78,8 @@ function* inodeLines({ inode, paths, xattrs, extents }: InodeItem): Generator<st
   yield `inode ${inode.ino}  ${showMode(inode.mode)} ${owner} links ${inode.nlink}, ${size}${showFlags(inode)}`
   if (paths.length === 0) yield '    no name'
   for (const path of paths) yield `    ${path}`
+  const target = showName(Buffer.from(inode.target).toString('latin1'))
+  if (target !== '') yield `    leads to ${target}`
   for (const { name, size: valueSize } of xattrs) yield `    xattr ${name}, ${valueSize} bytes`
   for (const extent of extents.slice(0, EXTENTS_SHOWN)) yield `    ${showExtent(extent)}`
   const more = extents.length - EXTENTS_SHOWN

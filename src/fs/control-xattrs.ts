@@ -22,6 +22,9 @@ import { publishDurably } from './data.ts'
 import { rollback } from './rollback.ts'
 
 const PREFIX = 'user.atomic'
+const CONTROL_NAMES = ['', '.onclose', '.state', '.limits', '.commit', '.rollback'].map(
+  (suffix) => PREFIX + suffix,
+)
 const ON_CLOSE = ['publish', 'discard', 'keep'] as const
 type OnClose = (typeof ON_CLOSE)[number]
 
@@ -90,6 +93,7 @@ export async function setControl(
 
 export async function removeControl(context: FsContext, ino: Ino, name: string): Promise<void> {
   const inode = context.engine.inodes.get(ino)
+  if (!CONTROL_NAMES.includes(name)) throw unknownName(name)
   if (!listControls(inode).includes(name)) throw noData(name)
   await setControl(context, ino, name, name === 'user.atomic' ? '0' : 'publish')
 }

@@ -82,8 +82,8 @@ export function read(
 ): Awaitable<readonly Uint8Array[]> {
   const { file } = context.files.handle(fh)
   context.accessTimes.touch(context.engine.inodes.get(file.ino))
-  if (file.resizing !== undefined) {
-    return file.resizing.then(async () => readFile(context.engine, file, offset, lengthBytes))
+  if (file.sizeTaken !== undefined) {
+    return file.sizeTaken.then(async () => readFile(context.engine, file, offset, lengthBytes))
   }
   return readFile(context.engine, file, offset, lengthBytes)
 }
@@ -125,7 +125,7 @@ async function writeSlowly(
 ): Promise<number> {
   const { engine } = context
   const { file } = handle
-  const release = await file.lock.acquire()
+  const unlock = await file.lock.acquire()
   try {
     if (request.killPrivileges) await dropPrivileges(context, file.ino)
     if (file.shadow !== undefined) await writersTurn(engine, file.shadow)
@@ -134,7 +134,7 @@ async function writeSlowly(
     loseWrite(context, handle, request, error)
     throw error
   } finally {
-    release()
+    unlock()
   }
   return request.data.length
 }

@@ -184,6 +184,17 @@ export interface KernelCache {
    * what they wait for.
    */
   invalidate(ino: Ino): Promise<void>
-  /** Makes the kernel believe in a smaller size; it owns sizes while it caches writes. */
-  resize(ino: Ino, size: number): Promise<void>
+  /**
+   * Makes the kernel believe in another size; it owns sizes while it caches writes. With `lastByte`
+   * the file grows, which takes no lock of the inode; without it, it may shrink, and the kernel
+   * must not hold that lock until this is done.
+   */
+  resize(ino: Ino, size: number, how?: ResizeHow): Promise<void>
+}
+
+export interface ResizeHow {
+  /** The last byte of the content, if the file is to grow. */
+  readonly lastByte?: Uint8Array
+  /** Told that the kernel has the size, although it may still be dropping pages. */
+  readonly onTaken?: () => void
 }

@@ -1,6 +1,6 @@
 /** Dropping staged content, and making the kernel forget what it has cached of it. */
 import { discardLocked } from '../txn/discard.ts'
-import { currentSize } from '../txn/read.ts'
+import { currentSize, readFile } from '../txn/read.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
 import type { FsContext } from './context.ts'
 
@@ -17,38 +17,61 @@ export async function discard(context: FsContext, file: FileState, why: string):
 
 /**
  * The same for `user.atomic.rollback`. The kernel holds the inode's lock until it is answered, and
- * changing its idea of the size takes that lock, so the size follows right behind the answer.
- * Whoever asks for attributes meanwhile waits for it.
+ * shrinking its idea of the size takes that lock, so this follows right behind the answer. Until
+ * then whoever asks for attributes waits, and a write(2) asks before it takes the lock.
  */
 export async function rollback(context: FsContext, file: FileState): Promise<void> {
   // What is still dirty in the kernel's cache was written before the rollback: stage it, drop it.
   await context.kernel.invalidate(file.ino)
   const before = currentSize(context.engine, file)
   await discardLockedly(context, file, 'rolled back')
+  const size = currentSize(context.engine, file)
+  if (size > before) await restoreSize(context, file, before)
   await context.kernel.invalidate(file.ino)
-  if (currentSize(context.engine, file) === before) return
-  const resized = restoreSizeLater(context, file, before).finally(() => {
-    if (file.resizing === resized) file.resizing = undefined
-  })
-  file.resizing = resized
+  if (size < before) shrinkLater(context, file, before)
 }
 
-/** What a program appends right after its rollback is written back, and so counted, before. */
-async function restoreSizeLater(
+/**
+ * A read holds pages locked, which shrinking wants to drop, or it belongs to a write that holds the
+ * inode's lock. So it waits no longer than until the kernel has the size, and not for ever.
+ */
+const READ_WAIT_MS = 100
+
+function shrinkLater(context: FsContext, file: FileState, before: number): void {
+  const sizeTaken = new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, READ_WAIT_MS)
+    const onTaken = (): void => {
+      clearTimeout(timer)
+      resolve()
+    }
+    const resizing = restoreSize(context, file, before, onTaken)
+      .finally(onTaken)
+      .then(async () => context.kernel.invalidate(file.ino))
+      .finally(() => {
+        if (file.resizing === resizing) file.resizing = undefined
+      })
+    file.resizing = resizing
+  }).finally(() => {
+    if (file.sizeTaken === sizeTaken) file.sizeTaken = undefined
+  })
+  file.sizeTaken = sizeTaken
+}
+
+async function restoreSize(
   context: FsContext,
   file: FileState,
   before: number,
+  onTaken?: () => void,
 ): Promise<void> {
-  await context.kernel.invalidate(file.ino)
-  await restoreSize(context, file, before)
-  await context.kernel.invalidate(file.ino)
-}
-
-async function restoreSize(context: FsContext, file: FileState, before: number): Promise<void> {
   const size = currentSize(context.engine, file)
   if (size === before) return
   try {
-    await context.kernel.resize(file.ino, size)
+    if (size > before) {
+      const lastByte = Buffer.concat(await readFile(context.engine, file, size - 1, 1))
+      await context.kernel.resize(file.ino, size, { lastByte })
+    } else {
+      await context.kernel.resize(file.ino, size, onTaken === undefined ? {} : { onTaken })
+    }
   } catch (error) {
     context.log.error({ ino: file.ino, err: error }, 'the kernel keeps a size that was rolled back')
   }

@@ -35,14 +35,17 @@ export class ExtentMap {
     return this.leaf(Math.floor(fileBlock / LEAF_BLOCKS))?.block(fileBlock % LEAF_BLOCKS) ?? 0
   }
 
+  /** The leaf of a file block, made if there is none: once it is here, nothing can fail to read it. */
+  ensureLeaf(fileBlock: number): Leaf {
+    const leafIndex = Math.floor(fileBlock / LEAF_BLOCKS)
+    return this.leaf(leafIndex) ?? this.maps.add(this, leafIndex, new Leaf())
+  }
+
   /** Maps a file block, or unmaps it with block 0; returns the block that was there. */
   set(fileBlock: number, block: BlockNo, checksum: number): BlockNo {
     const leafIndex = Math.floor(fileBlock / LEAF_BLOCKS)
-    let leaf = this.leaf(leafIndex)
-    if (leaf === undefined) {
-      if (block === 0) return 0
-      leaf = this.maps.add(this, leafIndex, new Leaf())
-    }
+    const leaf = block === 0 ? this.leaf(leafIndex) : this.ensureLeaf(fileBlock)
+    if (leaf === undefined) return 0
     if (!leaf.dirty) this.maps.markDirty(this, leafIndex, leaf)
     return leaf.set(fileBlock % LEAF_BLOCKS, block, checksum)
   }

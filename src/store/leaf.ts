@@ -8,6 +8,9 @@ import { FsError } from '../errors.ts'
 
 export const LEAF_BLOCKS = 64
 
+/** Block numbers have 32 bits. */
+const BLOCK_END = 0x1_0000_0000
+
 export class Leaf {
   /** Block numbers, then checksums. */
   readonly slots = new Uint32Array(2 * LEAF_BLOCKS)
@@ -75,7 +78,7 @@ export function decodeLeaf(body: Uint8Array): Leaf {
     const slot = input.u8()
     const count = input.u8()
     const block = input.u32()
-    if (count === 0 || block === 0 || slot + count > LEAF_BLOCKS) {
+    if (count === 0 || block === 0 || slot + count > LEAF_BLOCKS || block + count > BLOCK_END) {
       throw new FsError('EIO', 'Cannot decode a leaf: a run lies outside it')
     }
     for (let j = 0; j < count; j++) leaf.set(slot + j, block + j, input.u32())

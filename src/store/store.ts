@@ -9,8 +9,9 @@ import { FsError } from '../errors.ts'
 import { Allocator } from './allocator.ts'
 import { ExtentMaps } from './extent-maps.ts'
 import { HomeWrites } from './home-writes.ts'
+import { LEAF_BLOCKS } from './leaf.ts'
 import { Metadata } from './metadata.ts'
-import type { Op, PageOp, RemapOp, UnmapOp } from './ops.ts'
+import type { DropOp, Op, PageOp, RemapOp, UnmapOp } from './ops.ts'
 
 /** A write of staged blocks that has not returned; reads of these blocks are served from it. */
 export interface WriteUnderWay {
@@ -33,6 +34,15 @@ export class Store {
     this.allocator = new Allocator(device.blocks)
   }
 
+  /** Reads what applying an operation needs. Throws FsError EIO, and then nothing has changed. */
+  prepare(op: Op): void {
+    if (op.type === 'put' || op.type === 'del') return
+    const map = this.maps.get(op.ino, op.generation)
+    for (let i = 0; i < blockCountOf(op); i += LEAF_BLOCKS) map.ensureLeaf(op.fileBlock + i)
+    map.ensureLeaf(op.fileBlock + blockCountOf(op) - 1)
+  }
+
+  /** Requires: what it needs was read, or the caller copes with a failure in the middle. */
   apply(op: Op): void {
     switch (op.type) {
       case 'put':
@@ -56,13 +66,16 @@ export class Store {
     }
   }
 
-  /** A block's content if it is in memory, as a view that must not be changed. */
+  /**
+   * A block's content if it is in memory, as a view that must not be changed. A write under way has
+   * its memory only until it returns, which may be before a reader has passed it on: a copy of it.
+   */
   blockInMemory(block: BlockNo): Uint8Array | undefined {
     const page = this.homeWrites.get(block)
     if (page !== undefined) return page
     for (const { start, data } of this.writesUnderWay) {
       const at = (block - start) * BLOCK_SIZE
-      if (at >= 0 && at < data.length) return data.subarray(at, at + BLOCK_SIZE)
+      if (at >= 0 && at < data.length) return Buffer.from(data.subarray(at, at + BLOCK_SIZE))
     }
     return undefined
   }
@@ -109,6 +122,11 @@ export class Store {
     this.allocator.unmap(block)
     this.homeWrites.drop(block)
   }
+}
+
+function blockCountOf(op: PageOp | RemapOp | UnmapOp | DropOp): number {
+  if (op.type === 'remap') return op.checksums.length
+  return op.type === 'unmap' ? op.count : 1
 }
 
 export function wrongChecksum(block: BlockNo): FsError {

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BLOCK_SIZE } from '../../src/device/device.ts'
+import { FILE_SIZE_MAX } from '../../src/txn/stage.ts'
+import { Random, testSeed } from '../support/random.ts'
+import * as v from '../support/volume.ts'
+import { TIMEOUT, close, fileWith, openFile, refuses, stat, text, writeText } from './fixture.ts'
+
+const EDGES = [-2, -1, 0, 1, 2]
+
+async function readText(fs: v.TestFilesystem['fs'], fh: number, at: number, length: number) {
+  return Buffer.concat(await fs.read(fh, at, length)).toString('latin1')
+}
+
+test('writes around block edges leave what they do not touch', TIMEOUT, async (t) => {
+  const random = new Random(testSeed())
+  t.diagnostic(`seed ${random.seed}`)
+  const { fs } = await v.freshFilesystem()
+  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+  let expected = Buffer.alloc(0)
+  for (const start of EDGES) {
+    for (const end of EDGES) {
+      const offset = BLOCK_SIZE + start
+      const data = random.bytes(random.pick([1, 2, 16]) * BLOCK_SIZE + end - start)
+      await fs.write(fh, v.writeRequest(offset, data))
+      const grown = Buffer.alloc(Math.max(expected.length, offset + data.length))
+      grown.set(expected)
+      grown.set(data, offset)
+      expected = grown
+      if (random.oneIn(3)) await fs.fsync(fh)
+      assert.deepEqual(await v.contentOf(fs, ino), expected)
+    }
+  }
+})
+
+test('read() is short only at the end of the file', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const fh = await openFile(fs, await fileWith(fs, 'a', 'x'.repeat(5000)))
+  assert.equal(await readText(fs, fh, 4990, 100), 'x'.repeat(10))
+  assert.equal(await readText(fs, fh, 4095, 2), 'xx')
+  assert.equal(await readText(fs, fh, 5000, 100), '')
+  assert.equal(await readText(fs, fh, 9000, 100), '')
+})
+
+test('a hole reads as zeros and takes no space', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+  await writeText(fs, fh, 'end', 10 * BLOCK_SIZE)
+  await fs.fsync(fh)
+  assert.deepEqual((await v.contentOf(fs, ino)).subarray(0, -3), Buffer.alloc(10 * BLOCK_SIZE))
+  assert.equal((await stat(fs, ino)).sectors, 8)
+  await fs.setAttributes(ino, { size: 20 * BLOCK_SIZE + 5, fh })
+  await fs.fsync(fh)
+  assert.equal((await stat(fs, ino)).sectors, 8)
+})
+
+test('files beyond 4 GiB and up to their largest size keep their places', TIMEOUT, async () => {
+  const { fs, device } = await v.freshFilesystem()
+  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+  const places = [2 ** 32 - 2, 2 ** 40 + 1, FILE_SIZE_MAX - 4]
+  for (const at of places) await writeText(fs, fh, 'here', at)
+  await fs.fsync(fh)
+  await refuses('EFBIG', () => writeText(fs, fh, 'there', FILE_SIZE_MAX - 4))
+  await refuses('EFBIG', () => fs.setAttributes(ino, { size: FILE_SIZE_MAX + 1, fh }))
+  assert.equal((await stat(fs, ino)).size, FILE_SIZE_MAX)
+  await fs.finish()
+  const { fs: again } = await v.openTestFilesystem(device)
+  const reader = await openFile(again, ino)
+  for (const at of places)
+    assert.equal(await readText(again, reader, at - 1, 6).then(strip), 'here')
+  assert.equal((await stat(again, ino)).sectors, 4 * 8)
+  await again.setAttributes(ino, { size: 2 ** 40, fh: reader })
+  await again.fsync(reader)
+  await again.setAttributes(ino, { size: FILE_SIZE_MAX, fh: reader })
+  assert.equal(await readText(again, reader, FILE_SIZE_MAX - 4, 4), '\0\0\0\0')
+  assert.equal(await readText(again, reader, 2 ** 32 - 2, 4), 'here')
+})
+
+const strip = (read: string): string => read.replaceAll('\0', '')
+
+test('truncation cuts, and growing again shows zeros', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  for (const isPublishedBetween of [false, true]) {
+    for (const cut of [0, 1, 4095, 4096, 4097, 8191, 8192, 12_287]) {
+      const { ino, fh } = await v.createFile(fs, v.ROOT, `${cut} ${isPublishedBetween}`)
+      await writeText(fs, fh, 'x'.repeat(3 * BLOCK_SIZE))
+      if (isPublishedBetween) await fs.fsync(fh)
+      await fs.setAttributes(ino, { size: cut, fh })
+      assert.equal(await text(fs, ino), 'x'.repeat(cut))
+      if (isPublishedBetween) await fs.fsync(fh)
+      await fs.setAttributes(ino, { size: 4 * BLOCK_SIZE, fh })
+      const grown = 'x'.repeat(cut) + '\0'.repeat(4 * BLOCK_SIZE - cut)
+      assert.equal(await text(fs, ino), grown)
+      await fs.fsync(fh)
+      assert.equal(await text(fs, ino), grown)
+      assert.equal((await stat(fs, ino)).sectors, Math.ceil(cut / BLOCK_SIZE) * 8)
+      await close(fs, fh)
+    }
+  }
+})
+
+test('truncating in the middle of a hole makes no block', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+  await fs.setAttributes(ino, { size: 2 ** 41, fh })
+  await fs.setAttributes(ino, { size: 2 ** 40 + 5, fh })
+  await fs.fsync(fh)
+  assert.equal((await stat(fs, ino)).sectors, 0)
+})
+
+test('open() with O_TRUNC empties the file, whatever else it asks for', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  for (const access of [0, 1, 2]) {
+    const ino = await fileWith(fs, `a${access}`, 'content')
+    const fh = await openFile(fs, ino, access | v.O_TRUNC)
+    assert.equal((await stat(fs, ino)).size, 0)
+    await close(fs, fh)
+    assert.equal(fs.context.files.find(ino), undefined, 'nothing stays staged')
+  }
+})
+
+test('a large truncated file gives its blocks back in the background', TIMEOUT, async () => {
+  const { fs, volume } = await v.freshFilesystem()
+  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+  const piece = Buffer.alloc(1 << 20, 7)
+  for (let at = 0; at < 20 << 20; at += piece.length) {
+    await fs.write(fh, v.writeRequest(at, piece))
+  }
+  await fs.fsync(fh)
+  await fs.setAttributes(ino, { size: 0, fh })
+  await writeText(fs, fh, 'short')
+  await fs.fsync(fh)
+  assert.equal(await text(fs, ino), 'short')
+  await fs.context.reaper.drain()
+  await volume.engine.checkpointer.run()
+  const { allocator } = volume.engine.store
+  assert.equal(allocator.mappedCount, 1)
+  assert.equal(allocator.availableCount, allocator.blockCount - 2)
+})
+
+test('create() opens what it made', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const { attributes, opened } = await fs.create(v.ROOT, 'a', 0o640, v.O_RDWR, v.CALLER)
+  assert.equal(attributes.mode, 0o100640)
+  await writeText(fs, opened.fh, 'new')
+  assert.equal(await text(fs, attributes.ino), 'new')
+})

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as v from '../support/volume.ts'
+import { TIMEOUT, directory, fileWith, namesIn, refuses, stat } from './fixture.ts'
+
+test('lookup() finds what was made and nothing else', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const ino = await fileWith(fs, 'a', '')
+  assert.equal(fs.lookup(v.ROOT, 'a')?.ino, ino)
+  assert.equal(fs.lookup(v.ROOT, 'b'), undefined)
+  await refuses('ENAMETOOLONG', () => fs.lookup(v.ROOT, 'x'.repeat(256)))
+})
+
+test('names of 255 arbitrary bytes are kept, and of 256 refused', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const bytes = Array.from({ length: 255 }, (_, i) => String.fromCharCode(i + 1))
+  const name = bytes.join('').replace('/', '\xfe')
+  const ino = await fileWith(fs, name, 'x')
+  assert.deepEqual(await namesIn(fs, v.ROOT), [name])
+  assert.equal(fs.lookup(v.ROOT, name)?.ino, ino)
+  const long = `${name}x`
+  await refuses('ENAMETOOLONG', () => fs.create(v.ROOT, long, 0o644, v.O_RDWR, v.CALLER))
+  await refuses('ENAMETOOLONG', () => fs.makeDirectory(v.ROOT, long, 0o755, v.CALLER))
+  await refuses('ENAMETOOLONG', () => fs.makeNode(v.ROOT, long, 0o100644, 0, v.CALLER))
+  await refuses('ENAMETOOLONG', () => fs.makeSymlink(v.ROOT, long, Buffer.from('a'), v.CALLER))
+  await refuses('ENAMETOOLONG', () => fs.link(ino, v.ROOT, long))
+  await refuses('ENAMETOOLONG', () => fs.unlink(v.ROOT, long))
+  await refuses('ENAMETOOLONG', () => fs.removeDirectory(v.ROOT, long))
+})
+
+test('making a name refuses one that exists, and places that are none', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const file = await fileWith(fs, 'a', '')
+  await refuses('EEXIST', () => fs.makeNode(v.ROOT, 'a', 0o100644, 0, v.CALLER))
+  await refuses('EEXIST', () => fs.makeDirectory(v.ROOT, 'a', 0o755, v.CALLER))
+  await refuses('EEXIST', () => fs.makeSymlink(v.ROOT, 'a', Buffer.from('b'), v.CALLER))
+  await refuses('EEXIST', () => fs.link(file, v.ROOT, 'a'))
+  await refuses('ENOTDIR', () => fs.makeDirectory(file, 'b', 0o755, v.CALLER))
+  await refuses('ESTALE', () => fs.makeDirectory(99, 'b', 0o755, v.CALLER))
+  const gone = await directory(fs, 'gone')
+  await fs.removeDirectory(v.ROOT, 'gone')
+  await refuses('ENOENT', () => fs.makeDirectory(gone, 'b', 0o755, v.CALLER))
+  await refuses('ENOENT', () => fs.link(file, gone, 'b'))
+})
+
+test('unlink() and removeDirectory() take what is of their kind', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  await fileWith(fs, 'file', '')
+  const folder = await directory(fs, 'folder')
+  await fileWith(fs, 'inner', '', folder)
+  await refuses('ENOENT', () => fs.unlink(v.ROOT, 'none'))
+  await refuses('ENOENT', () => fs.removeDirectory(v.ROOT, 'none'))
+  await refuses('EISDIR', () => fs.unlink(v.ROOT, 'folder'))
+  await refuses('ENOTDIR', () => fs.removeDirectory(v.ROOT, 'file'))
+  await refuses('ENOTEMPTY', () => fs.removeDirectory(v.ROOT, 'folder'))
+  await fs.unlink(folder, 'inner')
+  await fs.removeDirectory(v.ROOT, 'folder')
+  await fs.unlink(v.ROOT, 'file')
+  assert.deepEqual(await namesIn(fs, v.ROOT), [])
+})
+
+test('link() counts names; each leads to the same file', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const ino = await fileWith(fs, 'a', 'content')
+  assert.equal((await fs.link(ino, v.ROOT, 'b')).nlink, 2)
+  await fs.unlink(v.ROOT, 'a')
+  assert.equal((await stat(fs, ino)).nlink, 1)
+  assert.equal((await v.contentOf(fs, ino)).toString(), 'content')
+  await refuses('EPERM', () => fs.link(v.ROOT, v.ROOT, 'root'))
+  await fs.unlink(v.ROOT, 'b')
+  await refuses('ENOENT', () => fs.link(ino, v.ROOT, 'c'))
+})
+
+test('a directory counts itself and the directories in it', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const outer = await directory(fs, 'outer')
+  await directory(fs, 'inner', outer)
+  await fileWith(fs, 'file', '', outer)
+  assert.equal((await stat(fs, outer)).nlink, 3)
+  await fs.removeDirectory(outer, 'inner')
+  assert.equal((await stat(fs, outer)).nlink, 2)
+  await fs.unlink(outer, 'file')
+  await fs.removeDirectory(v.ROOT, 'outer')
+  assert.equal((await stat(fs, outer)).nlink, 0)
+  assert.equal((await stat(fs, v.ROOT)).nlink, 2)
+})
+
+test('symbolic links keep any target of 1 to 4095 bytes', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const target = Buffer.alloc(4095, 0xe9)
+  const link = await fs.makeSymlink(v.ROOT, 'link', target, v.CALLER)
+  assert.equal(link.size, 4095)
+  assert.equal(link.mode, 0o120777)
+  assert.deepEqual(Buffer.from(fs.readLink(link.ino)), target)
+  const long = Buffer.alloc(4096, 1)
+  await refuses('ENAMETOOLONG', () => fs.makeSymlink(v.ROOT, 'long', long, v.CALLER))
+  await refuses('ENOENT', () => fs.makeSymlink(v.ROOT, 'empty', Buffer.alloc(0), v.CALLER))
+  await refuses('EINVAL', () => fs.readLink(v.ROOT))
+  await refuses('EINVAL', () => fs.open(link.ino, v.O_RDWR, v.CALLER))
+})
+
+test('makeNode() keeps the device number of special files', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  for (const [name, type] of Object.entries({ fifo: 0o010000, char: 0o020000, block: 0o060000 })) {
+    const { ino } = await fs.makeNode(v.ROOT, name, type | 0o600, 0xfff_0103, v.CALLER)
+    const attributes = await stat(fs, ino)
+    assert.equal(attributes.mode, type | 0o600)
+    assert.equal(attributes.rdev, 0xfff_0103)
+    assert.equal(attributes.size, 0)
+    await refuses('EINVAL', () => fs.open(ino, v.O_RDWR, v.CALLER))
+    await refuses('EINVAL', () => fs.setAttributes(ino, { size: 1 }))
+  }
+})
+
+test('a set-group-id directory gives its group, and the bit to directories', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const folder = await directory(fs, 'folder')
+  await fs.setAttributes(folder, { mode: 0o2775, gid: 77 })
+  const caller = { uid: 5, gid: 6, pid: 1 }
+  const inner = await fs.makeDirectory(folder, 'inner', 0o755, caller)
+  assert.deepEqual([inner.uid, inner.gid, inner.mode], [5, 77, 0o042755])
+  const file = await fs.makeNode(folder, 'file', 0o100644, 0, caller)
+  assert.deepEqual([file.uid, file.gid, file.mode], [5, 77, 0o100644])
+  const outside = await fs.makeNode(v.ROOT, 'file', 0o100644, 0, caller)
+  assert.deepEqual([outside.uid, outside.gid], [5, 6])
+})
+
+test('numbers of inodes and handles that do not exist are refused', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  await refuses('ESTALE', () => fs.getAttributes(99))
+  await refuses('ESTALE', () => fs.setAttributes(99, { mode: 0 }))
+  await refuses('ESTALE', () => fs.setAttributes(99, { size: 0 }))
+  await refuses('ESTALE', () => fs.open(99, v.O_RDWR, v.CALLER))
+  await refuses('ESTALE', () => fs.openDirectory(99))
+  await refuses('ESTALE', () => fs.readLink(99))
+  await refuses('ESTALE', () => fs.link(99, v.ROOT, 'a'))
+  await refuses('ESTALE', () => fs.setXattr(99, 'user.a', Buffer.from('b'), 0))
+  await refuses('ESTALE', () => fs.setXattr(99, 'user.atomic', Buffer.from('1'), 0))
+  await refuses('ESTALE', () => fs.listXattr(99))
+  await refuses('EBADF', () => fs.read(99, 0, 1))
+  await refuses('EBADF', () => fs.write(99, v.writeRequest(0, Buffer.from('a'))))
+  await refuses('EBADF', () => fs.fsync(99))
+  await refuses('EBADF', () => fs.flush(99, v.CALLER))
+  await refuses('EBADF', () => fs.release(99))
+  await refuses('EBADF', () => fs.readDirectory(99, 0))
+  assert.equal(fs.lookup(99, 'a'), undefined)
+})

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ProcFilesystem, parseStat } from '../../src/fs/processes.ts'
+import { TIMEOUT } from './fixture.ts'
+
+const EXITING = 0x4
+const OTHER_FLAGS = 0x400100
+
+/** A line of /proc/PID/stat: field 9 has the flags, field 52 the exit code. */
+function statLine(command: string, flags: number, exitCode: number): string {
+  const fields: string[] = Array.from({ length: 50 }, (_, i) => (i === 0 ? 'S' : '0'))
+  fields[9 - 3] = String(flags)
+  fields[52 - 3] = String(exitCode)
+  return `42 (${command}) ${fields.join(' ')}\n`
+}
+
+test('parseStat() tells a close from an exit and from a death', TIMEOUT, () => {
+  for (const command of ['sh', 'a b', 'a) S 1 (b', ') 0 0 4']) {
+    assert.equal(parseStat(statLine(command, OTHER_FLAGS, 0)), 'running')
+    assert.equal(parseStat(statLine(command, OTHER_FLAGS, 9)), 'running')
+    assert.equal(parseStat(statLine(command, OTHER_FLAGS | EXITING, 0)), 'exited')
+    assert.equal(parseStat(statLine(command, OTHER_FLAGS | EXITING, 9)), 'died')
+    assert.equal(parseStat(statLine(command, EXITING, 3 << 8)), 'died')
+  }
+})
+
+test('a process that is not there is unknown', TIMEOUT, () => {
+  const processes = new ProcFilesystem('/')
+  assert.equal(processes.state(process.pid), 'running')
+  for (const pid of [0, -1, 2 ** 30]) assert.equal(processes.state(pid), 'unknown')
+})
