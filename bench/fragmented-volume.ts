@@ -56,7 +56,11 @@ function filesystemOn(volume: VolumeAtPath): Filesystem {
     engine: volume.engine,
     orphans: volume.orphans,
     kernel: { invalidate: () => Promise.resolve(), resize: () => Promise.resolve() },
-    processes: { state: () => 'running', hasWriter: () => Promise.resolve(false) },
+    processes: {
+      state: () => 'running',
+      hasMapped: () => false,
+      hasWriter: () => Promise.resolve(false),
+    },
     options: { atomicByDefault: true, noAccessTimes: true },
     log: pino({ enabled: false }),
   })

@@ -25,6 +25,6 @@ export async function inTurns<Side extends string>(
 }
 
 /** Writes back what is dirty on the disk below, so that nobody pays for another's writes. */
-export function syncDisk(folder: string): void {
+function syncDisk(folder: string): void {
   spawnSync('sync', ['-f', folder], { timeout: SYNC_TIMEOUT_MS })
 }

@@ -8,7 +8,7 @@ import { FsError, invariant } from './errors.ts'
 const U32 = 0x1_0000_0000
 
 /** Views memory as a Buffer without a copy. */
-export function asBuffer(bytes: Uint8Array): Buffer {
+function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -24,10 +24,11 @@ function makeTables(): readonly Uint32Array[] {
   return tables
 }
 
+const at = (table: Uint32Array | undefined, index: number): number => table?.[index] ?? 0
+
 /** The portable implementation; exported so that tests compare it with the native one. */
 export function portableCrc32c(): Crc {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = makeTables()
-  const at = (table: Uint32Array | undefined, index: number): number => table?.[index] ?? 0
   return (bytes, seed = 0) => {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const end = bytes.length
@@ -53,11 +54,15 @@ export function portableCrc32c(): Crc {
 
 function nativeCrc32c(): Crc | undefined {
   try {
-    const native = createRequire(import.meta.url)('@node-rs/crc32') as { crc32c: Crc }
-    return native.crc32c
+    const native: unknown = createRequire(import.meta.url)('@node-rs/crc32')
+    return hasCrc32c(native) ? native.crc32c : undefined
   } catch {
     return undefined
   }
+}
+
+function hasCrc32c(value: unknown): value is { crc32c: Crc } {
+  return value instanceof Object && 'crc32c' in value && typeof value.crc32c === 'function'
 }
 
 /** CRC-32C of bytes, continued from the checksum `seed` of what precedes them. */

@@ -1,4 +1,10 @@
-import { type CommandName, type CommandSpec, type OptionSpec, COMMANDS } from './commands.ts'
+import {
+  type CommandName,
+  type CommandSpec,
+  type OptionSpec,
+  COMMANDS,
+  isCommandName,
+} from './commands.ts'
 import { MOUNT_OPTIONS } from './mount-options.ts'
 
 const EXIT_CODES = `Exit codes:
@@ -11,7 +17,7 @@ const EXIT_CODES = `Exit codes:
   32  mounting failed
 `
 
-const names = Object.keys(COMMANDS) as CommandName[]
+const names = Object.keys(COMMANDS).filter(isCommandName)
 
 export function programHelp(): string {
   const commands = names.map((name) => [synopsis(name), COMMANDS[name].text] as const)
@@ -29,7 +35,9 @@ export function commandHelp(name: CommandName): string {
   const options = Object.entries(spec.options).flatMap(([key, option]) =>
     option.text === undefined ? [] : [[optionForm(key, option), option.text] as const],
   )
-  const mountOptions = Object.entries(MOUNT_OPTIONS).map(([form, { text }]) => [form, text] as const)
+  const mountOptions = Object.entries(MOUNT_OPTIONS).map(
+    ([form, { text }]) => [form, text] as const,
+  )
   return `Usage: ${synopsis(name)}
   ${spec.text}
 

@@ -42,10 +42,7 @@ async function dispatch(parameters: readonly string[]): Promise<ExitCode> {
   return runCommandLine('mount', parameters)
 }
 
-async function runCommandLine(
-  name: CommandName,
-  parameters: readonly string[],
-): Promise<ExitCode> {
+async function runCommandLine(name: CommandName, parameters: readonly string[]): Promise<ExitCode> {
   const line = parseCommandLine(name, COMMANDS[name], parameters)
   if (line.flags.has('help')) return print(commandHelp(name))
   const run = await RUN[name]()

@@ -15,7 +15,7 @@ const GROUP_EXECUTE = 0o010
 const MODE_BITS = 0o7777
 const CAPABILITY = 'security.capability'
 
-export function toAttributes(inode: Inode, fork?: ShadowFork): Attributes {
+function toAttributes(inode: Inode, fork?: ShadowFork): Attributes {
   return {
     ino: inode.ino,
     mode: inode.mode,

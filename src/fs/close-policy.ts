@@ -24,6 +24,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
     return
   }
   handle.lastClose = closeKind(context, caller.pid)
+  handle.mappedBy = context.processes.hasMapped(caller.pid, file.ino) ? caller.pid : undefined
   if (handle.lastClose === 'clean' || context.files.writerCount(file) > 1) return
   if (file.shadow === undefined || (await context.processes.hasWriter(file.ino))) return
   await discard(context, file, 'its last writer died')
@@ -39,10 +40,20 @@ export async function onRelease(context: FsContext, handle: OpenFile): Promise<v
     return
   }
   if (context.files.writerCount(file) > 1) return
-  // A process that dies with the file only mapped has closed its descriptors long ago.
-  const died = handle.lastClose === 'died' || context.processes.state(handle.openerPid) === 'died'
-  if (died) await discard(context, file, 'its last writer died')
+  if (hasDied(context, handle)) await discard(context, file, 'its last writer died')
   else await applyPolicy(context, file)
+}
+
+/**
+ * Whether the last process that could write has died. One with the file mapped has closed its
+ * descriptors long ago, so how it ends is looked up now. For others it is too late to look: a
+ * process that closes and then exits with an error has closed in order.
+ */
+function hasDied({ processes }: FsContext, { lastClose, mappedBy }: OpenFile): boolean {
+  if (lastClose === 'died') return true
+  if (mappedBy === undefined) return false
+  // Gone already: nobody can say how, and half an update is worse than none.
+  return ['died', 'unknown'].includes(processes.state(mappedBy))
 }
 
 /** truncate(2) opens no handle: without a writer it is a writer that has already closed. */

@@ -27,18 +27,13 @@ import {
 /** An ordinary file is published when it has this much staged, in blocks: 256 MiB. */
 const ORDINARY_STAGED_BLOCKS_MAX = 65_536
 
-export function open(
-  context: FsContext,
-  ino: Ino,
-  flags: number,
-  caller: Caller,
-): Awaitable<Opened> {
+export function open(context: FsContext, ino: Ino, flags: number): Awaitable<Opened> {
   if (!isFile(context.engine.inodes.get(ino))) {
     throw new FsError('EINVAL', `Inode ${ino} is not a regular file`)
   }
   const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
   if (isWriter || (flags & OPEN_TRUNC) !== 0) context.engine.health.assertWritable()
-  const handle = context.files.open(ino, flags, caller.pid)
+  const handle = context.files.open(ino, flags)
   const opened = { fh: handle.fh, keepCache: true }
   if ((flags & OPEN_TRUNC) === 0 || getAttributes(context, ino).size === 0) return opened
   return truncate(context, handle.file, 0).then(
@@ -69,7 +64,7 @@ export function create(
             caller,
           })
         : referenced(context, existing.ino)
-    const handle = context.files.open(attributes.ino, flags, caller.pid)
+    const handle = context.files.open(attributes.ino, flags)
     return { attributes, opened: { fh: handle.fh, keepCache: true } }
   })
 }
@@ -95,6 +90,7 @@ export function write(
 ): Awaitable<number> {
   const handle = context.files.handle(fh)
   const { engine } = context
+  if (request.data.length === 0) return 0
   try {
     engine.health.assertWritable()
     const { file } = handle

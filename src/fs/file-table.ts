@@ -17,8 +17,9 @@ export interface OpenFile {
   readonly fh: FileHandle
   readonly file: FileState
   readonly isWriter: boolean
-  readonly openerPid: number
   lastClose: CloseKind
+  /** Who closed its descriptor last and kept the file mapped. */
+  mappedBy: number | undefined
 }
 
 export interface OpenDirectory {
@@ -53,17 +54,12 @@ export class FileTable {
     return [...this.files.values()].filter((file) => file.shadow !== undefined)
   }
 
-  open(ino: Ino, flags: number, openerPid: number): OpenFile {
+  open(ino: Ino, flags: number): OpenFile {
     const file = this.file(ino)
     // O_RDONLY | O_TRUNC stages too, so closing it has to end what it staged.
     const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY || (flags & OPEN_TRUNC) !== 0
-    const handle: OpenFile = {
-      fh: this.nextHandle++,
-      file,
-      isWriter,
-      openerPid,
-      lastClose: 'clean',
-    }
+    const fh = this.nextHandle++
+    const handle: OpenFile = { fh, file, isWriter, lastClose: 'clean', mappedBy: undefined }
     this.handles.set(handle.fh, handle)
     this.count(file, 1, isWriter)
     return handle

@@ -10,6 +10,7 @@ import type { Engine } from '../txn/engine.ts'
 import { publish } from '../txn/publish.ts'
 import { Reaper } from '../txn/reaper.ts'
 import { AccessTimes } from './access-times.ts'
+import { allocate } from './allocate.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
 import * as data from './data.ts'
@@ -133,8 +134,8 @@ export class Filesystem implements FilesystemOperations {
     return rename(this.context, request)
   }
 
-  open(ino: Ino, flags: number, caller: Caller): Awaitable<Opened> {
-    return data.open(this.context, ino, flags, caller)
+  open(ino: Ino, flags: number, _caller: Caller): Awaitable<Opened> {
+    return data.open(this.context, ino, flags)
   }
 
   create(
@@ -165,6 +166,10 @@ export class Filesystem implements FilesystemOperations {
 
   fsync(fh: FileHandle): Promise<void> {
     return data.fsync(this.context, fh)
+  }
+
+  allocate(fh: FileHandle, mode: number, offset: number, lengthBytes: number): Promise<void> {
+    return allocate(this.context, fh, mode, offset, lengthBytes)
   }
 
   openDirectory(ino: Ino): FileHandle {

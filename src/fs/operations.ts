@@ -58,10 +58,6 @@ export interface AttributeChanges {
 export const OPEN_ACCMODE = 0o3
 export const OPEN_RDONLY = 0o0
 export const OPEN_TRUNC = 0o1000
-export const OPEN_APPEND = 0o2000
-export const OPEN_DSYNC = 0o10000
-/** O_SYNC is this bit together with O_DSYNC. */
-export const OPEN_SYNC_BIT = 0o4000000
 
 export interface Opened {
   readonly fh: FileHandle
@@ -154,6 +150,9 @@ export interface FilesystemOperations {
   /** The last descriptor and mapping of a handle are gone. */
   release(fh: FileHandle, caller: Caller): Awaitable<void>
   fsync(fh: FileHandle, dataOnly: boolean): Awaitable<void>
+
+  /** fallocate(2); `mode` has its flags. */
+  allocate(fh: FileHandle, mode: number, offset: number, lengthBytes: number): Awaitable<void>
 
   openDirectory(ino: Ino): Awaitable<FileHandle>
   /** Entries behind `offset` (0: from the start), `.` and `..` included, in a stable order. */

@@ -12,6 +12,8 @@ export type ProcessState = 'running' | 'exited' | 'died' | 'unknown'
 
 export interface Processes {
   state(pid: number): ProcessState
+  /** Whether a process has a shared mapping of a file, which outlives its descriptors. */
+  hasMapped(pid: number, ino: Ino): boolean
   /** Whether any process has a file of this mount open for writing. */
   hasWriter(ino: Ino): Promise<boolean>
 }
@@ -31,6 +33,14 @@ export function parseStat(stat: string): ProcessState {
   return field(EXIT_CODE_FIELD) === 0 ? 'exited' : 'died'
 }
 
+/** Reads `/proc/PID/maps`: `address permissions offset device inode path` on each line. */
+export function hasSharedMapping(maps: string, ino: Ino): boolean {
+  return maps.split('\n').some((line) => {
+    const [, permissions, , , inode] = line.split(/ +/, 5)
+    return inode === String(ino) && permissions?.endsWith('s') === true
+  })
+}
+
 export class ProcFilesystem implements Processes {
   private readonly mountpoint: string
 
@@ -44,6 +54,16 @@ export class ProcFilesystem implements Processes {
       return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
     } catch {
       return 'unknown'
+    }
+  }
+
+  /** By the inode number alone: a file elsewhere with the same one only makes us look closer. */
+  hasMapped(pid: number, ino: Ino): boolean {
+    if (pid <= 0) return false
+    try {
+      return hasSharedMapping(readFileSync(`/proc/${pid}/maps`, 'latin1'), ino)
+    } catch {
+      return false
     }
   }
 

@@ -27,8 +27,12 @@ export async function rollback(context: FsContext, file: FileState): Promise<voi
   await discardLockedly(context, file, 'rolled back')
   const size = currentSize(context.engine, file)
   if (size > before) await restoreSize(context, file, before)
-  await context.kernel.invalidate(file.ino)
-  if (size < before) shrinkLater(context, file, before)
+  const beginToShrink = size < before ? shrinkAfter(context, file, before) : undefined
+  try {
+    await context.kernel.invalidate(file.ino)
+  } finally {
+    beginToShrink?.()
+  }
 }
 
 /**
@@ -37,24 +41,37 @@ export async function rollback(context: FsContext, file: FileState): Promise<voi
  */
 const READ_WAIT_MS = 100
 
-function shrinkLater(context: FsContext, file: FileState, before: number): void {
+/** Has attributes waited for from now on; shrinks when what it returns is called. */
+function shrinkAfter(context: FsContext, file: FileState, before: number): () => void {
+  let begin = (): void => undefined
+  const resizing = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+    .then(async () => shrink(context, file, before))
+    .finally(() => {
+      if (file.resizing === resizing) file.resizing = undefined
+    })
+  file.resizing = resizing
+  return begin
+}
+
+async function shrink(context: FsContext, file: FileState, before: number): Promise<void> {
+  let onTaken = (): void => undefined
   const sizeTaken = new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, READ_WAIT_MS)
-    const onTaken = (): void => {
+    onTaken = () => {
       clearTimeout(timer)
       resolve()
     }
-    const resizing = restoreSize(context, file, before, onTaken)
-      .finally(onTaken)
-      .then(async () => context.kernel.invalidate(file.ino))
-      .finally(() => {
-        if (file.resizing === resizing) file.resizing = undefined
-      })
-    file.resizing = resizing
-  }).finally(() => {
-    if (file.sizeTaken === sizeTaken) file.sizeTaken = undefined
   })
   file.sizeTaken = sizeTaken
+  try {
+    await restoreSize(context, file, before, onTaken)
+  } finally {
+    onTaken()
+    if (file.sizeTaken === sizeTaken) file.sizeTaken = undefined
+  }
+  await context.kernel.invalidate(file.ino)
 }
 
 async function restoreSize(

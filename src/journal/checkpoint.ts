@@ -78,6 +78,8 @@ export class Checkpointer {
     this.health.assertDurable()
     this.underWay ??= this.runOnce(clean).finally(() => {
       this.underWay = undefined
+      // Only now: who still finds no room starts the next one.
+      this.journal.wake()
     })
     await this.underWay
   }
@@ -95,7 +97,6 @@ export class Checkpointer {
       this.release(commitSeq, ringPosition) // 6.
     } catch (error) {
       this.health.fail(error)
-      this.journal.wake()
       throw error
     }
   }

@@ -24,7 +24,7 @@ import { Pace } from './pace.ts'
 import { encodeRecord, measureRecord } from './record.ts'
 
 /** The largest record, in blocks: 1 GiB of remapped blocks and a MiB of pages fit. */
-export const RECORD_BLOCKS_MAX = 768
+const RECORD_BLOCKS_MAX = 768
 
 /** Where a journal goes on. */
 export interface JournalState {
@@ -54,8 +54,10 @@ export class Journal {
   /** Whether the last flush was for several commits: then the next one waits a turn for more. */
   private isShared = false
   private flushUnderWay: Promise<void> | undefined
+  /** Whether a durable write is under way, which the death of the daemon could tear. */
+  private isWriting = false
   private readonly roomWaiters: (() => void)[] = []
-  /** Called when the ring fills up, so that a checkpoint frees some of it. */
+  /** Called when somebody waits for room, so that a checkpoint makes some. */
   onPressure: () => void = () => undefined
 
   constructor(ring: Ring, health: Health, state: JournalState, clock: () => bigint) {
@@ -98,16 +100,19 @@ export class Journal {
     return Math.min(RECORD_BLOCKS_MAX, Math.floor(this.ring.blockCount / 8))
   }
 
-  /** Whether a record of this size can be appended now, whatever the end of the ring costs. */
-  hasRoom(blockCount: number): boolean {
-    return this.usedBlocks + 2 * blockCount <= this.ring.blockCount
+  /**
+   * Whether a record of this size can be appended now, whatever the end of the ring costs. One that
+   * is answered before it is durable must not lie behind a write that a kill could still tear.
+   */
+  hasRoom(blockCount: number, soon = false): boolean {
+    return this.fits(blockCount) && (soon || !this.isWriting)
   }
 
-  /** Resolves when a record of this size can be appended; a checkpoint makes the room. */
-  async room(blockCount: number): Promise<void> {
-    while (!this.hasRoom(blockCount)) {
+  /** Resolves when a record of this size could be appended; a checkpoint makes the room. */
+  async room(blockCount: number, soon = false): Promise<void> {
+    while (!this.hasRoom(blockCount, soon)) {
       this.health.assertWritable()
-      this.onPressure()
+      if (!this.fits(blockCount)) this.onPressure()
       await new Promise<void>((resolve) => {
         this.roomWaiters.push(resolve)
       })
@@ -138,8 +143,15 @@ export class Journal {
     this.head = position + blockCount
     this.lastSeq++
     if (!soon) this.writeWaiting()
-    if (this.usedBlocks > this.ring.blockCount / 4) this.onPressure()
     return this.lastSeq
+  }
+
+  /**
+   * Asks for a checkpoint when the ring fills up. Requires: everything that was appended has been
+   * applied, because a checkpoint that starts now claims to hold all of it.
+   */
+  relieve(): void {
+    if (this.usedBlocks > this.ring.blockCount / 4) this.onPressure()
   }
 
   /** Resolves when everything appended before the call is durable. */
@@ -160,12 +172,15 @@ export class Journal {
     this.checkpointSeq = commitSeq
     this.durableSeq = Math.max(this.durableSeq, commitSeq)
     this.tail = position
+  }
+
+  /** A checkpoint is over, or the volume has failed: whoever waits for room looks again. */
+  wake(): void {
     for (const resolve of this.roomWaiters.splice(0)) resolve()
   }
 
-  /** The volume has failed: whoever waits for room finds out. */
-  wake(): void {
-    for (const resolve of this.roomWaiters.splice(0)) resolve()
+  private fits(blockCount: number): boolean {
+    return this.usedBlocks + 2 * blockCount <= this.ring.blockCount
   }
 
   /** A record does not wrap: if it does not fit before the end of the ring it starts at its begin. */
@@ -203,9 +218,7 @@ export class Journal {
         this.unflushed = false
         await this.ring.flush(mayBlock)
       } else {
-        for (const { ringBlock, data } of this.arena.swap()) {
-          await this.ring.writeDurable(ringBlock, data, mayBlock)
-        }
+        await this.writeDurably(mayBlock)
       }
       this.pace.note(performance.now() - started)
     } catch (error) {
@@ -215,5 +228,22 @@ export class Journal {
       })
     }
     this.durableSeq = Math.max(this.durableSeq, seq)
+  }
+
+  private async writeDurably(mayBlock: boolean): Promise<void> {
+    this.isWriting = true
+    try {
+      for (const { ringBlock, data } of this.arena.swap()) {
+        await this.ring.writeDurable(ringBlock, data, mayBlock)
+      }
+    } finally {
+      this.isWriting = false
+    }
+    if (this.roomWaiters.length === 0) return
+    // Without a turn of their own they could find the next durable write under way, for ever.
+    this.wake()
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve)
+    })
   }
 }

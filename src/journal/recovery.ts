@@ -6,7 +6,7 @@
  * nothing behind it was acknowledged as durable. Two findings contradict that and mean damage:
  *
  *   - a later valid record that was made when the missing one was already durable;
- *   - a record that was made after a checkpoint which the index does not know.
+ *   - a record that was made after a checkpoint, or under an epoch, which the index does not know.
  *
  * Recovery only reads the ring, so it can crash and run again.
  */
@@ -89,7 +89,7 @@ export function readRecord(ring: Ring, ringBlock: number): RingRecord | undefine
   }
 }
 
-/** All valid records of an epoch that lie anywhere in the ring. */
+/** All valid records of this epoch and later ones that lie anywhere in the ring. */
 export function* recordsInRing(
   ring: Ring,
   epoch: number,
@@ -103,7 +103,8 @@ export function* recordsInRing(
       const block = chunk.subarray(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
       if (peekRecord(block) === undefined) continue
       const record = readRecord(ring, start + i)
-      if (record?.header.epoch === epoch && record.header.volume === volume) yield record
+      if (record === undefined || record.header.volume !== volume) continue
+      if (record.header.epoch >= epoch) yield record
     }
   }
 }
@@ -115,7 +116,8 @@ function findDamage(
   commitSeq: number,
 ): string | undefined {
   for (const { header } of recordsInRing(ring, marker.epoch, volume)) {
-    if (header.checkpointSeq > marker.commitSeq) {
+    // Nothing is committed under an epoch before the index holds it.
+    if (header.epoch > marker.epoch || header.checkpointSeq > marker.commitSeq) {
       return `the index has lost the checkpoint of commit ${header.checkpointSeq}`
     }
     if (header.commitSeq > commitSeq && header.durableSeq > commitSeq) {

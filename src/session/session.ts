@@ -2,12 +2,12 @@
  * One mount from its begin to its end: the volume is opened and recovered, the filesystem put on it,
  * the kernel connected; when the mount is gone, everything is made durable and the volume closed.
  */
-import { realpathSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { FsError } from '../errors.ts'
 import { Filesystem } from '../fs/filesystem.ts'
 import { ProcFilesystem } from '../fs/processes.ts'
 import { KernelLink } from '../fuse/kernel/kernel-link.ts'
+import { prepareMountpoint } from '../fuse/kernel/mount-point.ts'
 import { KernelSession } from '../fuse/kernel/session.ts'
 import type { RecoveryReport } from '../volume/open.ts'
 import { type VolumeAtPath, openVolumeAt } from '../volume/path.ts'
@@ -49,7 +49,9 @@ export class Session {
   }
 
   /** Mounts; resolves when the mount is live. Throws FsError, and then nothing is mounted. */
-  static async start(options: SessionOptions): Promise<Session> {
+  static async start(wanted: SessionOptions): Promise<Session> {
+    // Before anything else looks at the mount point: a killed daemon may have left it unusable.
+    const options = { ...wanted, mountpoint: await prepareMountpoint(wanted.mountpoint) }
     const { log } = options
     const volume = await openVolumeAt(options.volume, options.readOnly)
     reportRecovery(volume.report, log)
@@ -99,7 +101,7 @@ function makeFilesystem(
     engine: volume.engine,
     orphans: volume.orphans,
     kernel,
-    processes: new ProcFilesystem(realpathSync(options.mountpoint)),
+    processes: new ProcFilesystem(options.mountpoint),
     options: {
       atomicByDefault: options.atomicByDefault,
       noAccessTimes: options.noAccessTimes || options.readOnly,

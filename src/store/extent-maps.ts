@@ -12,6 +12,9 @@ import { type Metadata, sealValue } from './metadata.ts'
 /** Leaves kept in memory beyond which unchanged ones are dropped: about 45 MB. */
 const CACHED_LEAVES_MAX = 65_536
 
+/** Leaves whose keys are read from the index at a time. */
+const LEAVES_PER_LOOK = 256
+
 /** One generation of one file's extent map. */
 export class ExtentMap {
   readonly ino: Ino
@@ -56,17 +59,23 @@ export class ExtentMap {
     for (let i = 0; i < LEAF_BLOCKS; i++) this.set(first + i, 0, 0)
   }
 
-  /** Numbers of the leaves from `fromLeaf` on that may map something, in order. */
+  /** Numbers of leaves from `fromLeaf` on that map something, in order, and at most `count`. */
   async existingLeaves(fromLeaf: number, count = Infinity): Promise<number[]> {
+    const { maps, ino, generation } = this
+    // Never this object after an await: the leaves of another one may be the current ones then.
+    const isMapped = (leafIndex: number): boolean =>
+      (maps.get(ino, generation).leaf(leafIndex)?.mappedCount ?? 0) > 0
     const found = new Set<number>()
-    for (const [index, leaf] of this.leaves) {
-      if (index >= fromLeaf && leaf.mappedCount > 0) found.add(index)
+    for (let from = fromLeaf; ;) {
+      const stored = await maps.storedLeaves(this, from, LEAVES_PER_LOOK)
+      for (const leafIndex of stored) if (isMapped(leafIndex)) found.add(leafIndex)
+      from = (stored.at(-1) ?? 0) + 1
+      if (stored.length < LEAVES_PER_LOOK || found.size >= count) break
     }
-    for (const leafIndex of await this.maps.storedLeaves(this, fromLeaf)) {
-      if ((this.leaf(leafIndex)?.mappedCount ?? 0) > 0) found.add(leafIndex)
-      if (found.size >= count) break
+    for (const leafIndex of maps.get(ino, generation).leaves.keys()) {
+      if (leafIndex >= fromLeaf && isMapped(leafIndex)) found.add(leafIndex)
     }
-    return [...found].toSorted((a, b) => a - b)
+    return [...found].toSorted((a, b) => a - b).slice(0, count)
   }
 }
 
@@ -115,13 +124,12 @@ export class ExtentMaps {
     this.dirty.set(leaf, leafKey(map.ino, map.generation, leafIndex))
   }
 
-  /** Numbers of the leaves in the index. */
-  async storedLeaves(map: ExtentMap, fromLeaf: number): Promise<number[]> {
+  /** Numbers of leaves in the index, from `fromLeaf` on and at most `limit`. */
+  async storedLeaves(map: ExtentMap, fromLeaf: number, limit: number): Promise<number[]> {
     const prefix = leafPrefix(map.ino, map.generation)
-    const entries = await this.metadata.scan(prefix)
-    return entries
-      .map(([key]) => u32FromKey(key, prefix.length))
-      .filter((leafIndex) => leafIndex >= fromLeaf)
+    const from = leafKey(map.ino, map.generation, fromLeaf)
+    const entries = await this.metadata.scan(prefix, { from, limit })
+    return entries.map(([key]) => u32FromKey(key, prefix.length))
   }
 
   /** Takes the changed leaves for a checkpoint; changes from now on belong to the next one. */

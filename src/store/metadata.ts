@@ -45,6 +45,11 @@ export function openValue(key: string, value: Uint8Array): Uint8Array {
   return value.subarray(VALUE_HEADER_SIZE)
 }
 
+export interface ScanOptions {
+  readonly from?: string
+  readonly limit?: number
+}
+
 export class Metadata {
   private readonly index: Index
   private pending: Layer = new Map()
@@ -75,18 +80,25 @@ export class Metadata {
     this.set(key, null)
   }
 
-  /** Live entries whose keys start with `prefix`, in key order, as of the call. */
-  async scan(prefix: string): Promise<(readonly [key: string, body: Uint8Array])[]> {
+  /**
+   * Live entries whose keys start with `prefix`, in key order, as of the call; from the key `from`
+   * on, and at most `limit`.
+   */
+  async scan(
+    prefix: string,
+    { from = prefix, limit = Infinity }: ScanOptions = {},
+  ): Promise<(readonly [key: string, body: Uint8Array])[]> {
     // Both layers are copied before the index is asked: an entry that a checkpoint moves meanwhile
     // is then in both and counted once; the other way round it could be in neither.
     const above = new Map<string, Uint8Array | null>()
     for (const layer of [this.captured, this.pending]) this.collect(layer, prefix, above)
     const found = new Map<string, Uint8Array>()
-    for await (const [key, value] of this.index.range(prefix, prefixEnd(prefix))) {
+    for await (const [key, value] of this.index.range(from, prefixEnd(prefix))) {
       if (!above.has(key)) found.set(key, openValue(key, value))
+      if (found.size >= limit) break
     }
-    for (const [key, body] of above) if (body !== null) found.set(key, body)
-    return [...found].toSorted(([a], [b]) => (a < b ? -1 : 1))
+    for (const [key, body] of above) if (body !== null && key >= from) found.set(key, body)
+    return [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit)
   }
 
   /**

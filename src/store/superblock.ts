@@ -17,9 +17,9 @@ export const FORMAT_MAJOR = 1
 export const FORMAT_MINOR = 0
 
 /** Feature bits that this program knows. An unknown incompatible one forbids mounting. */
-export const INCOMPATIBLE_KNOWN = 0b1
+const INCOMPATIBLE_KNOWN = 0b1
 /** An unknown one of these allows reading only. */
-export const READ_ONLY_COMPATIBLE_KNOWN = 0
+const READ_ONLY_COMPATIBLE_KNOWN = 0
 
 /** Bit 0: a redo ring with records of kind 1. */
 const INCOMPATIBLE_RING = 0b1

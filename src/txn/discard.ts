@@ -8,9 +8,17 @@ import { dropPage, freeStaged } from './spill.ts'
 export function discardLocked(engine: Engine, file: FileState): void {
   const fork = file.shadow
   if (fork === undefined) return
-  for (const fileBlock of [...fork.pages.keys()]) dropPage(engine, fork, fileBlock)
+  for (const fileBlock of fork.pages.keys()) dropPage(engine, fork, fileBlock)
+  let run = { start: 0, count: 0 }
   for (const { block } of fork.spilledEntries()) {
-    if (block !== HOLE) freeStaged(engine, fork, { start: block, count: 1 })
+    if (block === HOLE) continue
+    if (block === run.start + run.count) {
+      run.count++
+    } else {
+      if (run.count > 0) freeStaged(engine, fork, run)
+      run = { start: block, count: 1 }
+    }
   }
+  if (run.count > 0) freeStaged(engine, fork, run)
   file.shadow = undefined
 }

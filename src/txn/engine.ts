@@ -71,10 +71,18 @@ export class Engine {
     if (blockCount > this.journal.recordBlocksMax) {
       throw new FsError('EFBIG', `A commit of ${blockCount} blocks does not fit this volume's ring`)
     }
+    for (const op of ops) this.store.prepare(op)
     const commitSeq = this.journal.append(ops, soon)
-    for (const op of ops) this.store.apply(op)
+    try {
+      for (const op of ops) this.store.apply(op)
+    } catch (error) {
+      // The ring has all of the commit, memory a part: only recovery makes them one again.
+      this.health.fail(error)
+      throw error
+    }
     for (const draft of change.drafts.values()) this.inodes.update(draft)
     for (const ino of change.removed) this.inodes.evict(ino)
+    this.journal.relieve()
     return commitSeq
   }
 

@@ -2,11 +2,13 @@
  * Publishes a shadow fork that does not fit one record, by generation: the whole new map is written
  * beside the file's map, and one small record makes it the file's.
  *
- *   1. everything staged is in blocks, durably.
+ *   1. everything that was spilled is durable.
  *   2. a record says that generation N+1 of this file's map is being written.
  *   3. records fill generation N+1: blocks that stay, and blocks that were spilled. Checkpoints may
  *      move them to the index meanwhile.
- *   4. one record: the inode with generation N+1, the new size and times. This is the commit.
+ *   4. one record: the pages, and the inode with generation N+1, the new size and times. This is the
+ *      commit. Pages go home in place as ever, so that publishing takes no space that was not set
+ *      aside; where one replaces a published block, both generations have that block.
  *   5. generation N is freed, apart from the blocks that N+1 has too.
  *
  * A crash before 4 leaves the old file and an unfinished generation N+1, which recovery frees before
@@ -14,12 +16,12 @@
  * The records follow each other in the ring, so 4 is never durable without 2 and 3.
  */
 import { LEAF_BLOCKS } from '../store/leaf.ts'
-import type { Engine } from './engine.ts'
-import { type PublishOptions, finishInode } from './publish-ops.ts'
+import type { Change } from './change.ts'
+import { type Engine, METADATA_BLOCKS_MAX } from './engine.ts'
+import { type PublishOptions, finishInode, pushPages } from './publish-ops.ts'
 import { releaseMap } from './release-map.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
 import { settle } from './settle.ts'
-import { spillPages } from './spill.ts'
 
 /** Leaves that one record fills. */
 const LEAVES_PER_RECORD = 16
@@ -31,7 +33,6 @@ export async function publishLarge(
   fork: ShadowFork,
   options: PublishOptions,
 ): Promise<void> {
-  spillPages(engine, fork)
   await settle(engine, fork) // 1.
   const oldGeneration = engine.inodes.get(file.ino).mapGeneration
   const generation = oldGeneration + 1
@@ -39,27 +40,54 @@ export async function publishLarge(
     change.putPendingMap(file.ino, generation) // 2.
   })
   const blockCount = await fillGeneration(engine, file, fork, generation) // 3.
-  await commitSmall(engine, (change) => {
-    const draft = change.inode(file.ino)
-    draft.mapGeneration = generation
-    draft.blockCount = blockCount
-    finishInode(engine, fork, draft)
-    change.removePendingMap(file.ino, generation)
-    change.putPendingMap(file.ino, oldGeneration)
-    options.also?.(change) // 4.
-  })
+  const refusal = await flip(engine, file, fork, { generation, blockCount }, options) // 4.
   file.shadow = undefined
   await releaseMap(engine, file.ino, oldGeneration, generation) // 5.
   await commitSmall(engine, (change) => {
     change.removePendingMap(file.ino, oldGeneration)
   })
+  if (refusal !== undefined) throw refusal.error
 }
 
-async function commitSmall(
+/**
+ * Makes the new map the file's. What belongs into the same commit may have become impossible
+ * meanwhile, as when a name is gone; the new map cannot be taken back then, so it is published
+ * without, and the refusal is returned.
+ */
+async function flip(
   engine: Engine,
-  fill: (change: ReturnType<Engine['begin']>) => void,
-): Promise<void> {
-  if (!engine.hasRoom) await engine.room()
+  file: FileState,
+  fork: ShadowFork,
+  map: { readonly generation: number; readonly blockCount: number },
+  options: PublishOptions,
+): Promise<{ readonly error: unknown } | undefined> {
+  const blockCount = METADATA_BLOCKS_MAX / 2 + fork.pages.size
+  while (!engine.journal.hasRoom(blockCount)) await engine.journal.room(blockCount)
+  const flipping = (): Change => {
+    const change = engine.begin()
+    const draft = change.inode(file.ino)
+    change.removePendingMap(file.ino, map.generation)
+    change.putPendingMap(file.ino, draft.mapGeneration)
+    draft.mapGeneration = map.generation
+    draft.blockCount = map.blockCount
+    finishInode(engine, fork, draft)
+    return change
+  }
+  let change = flipping()
+  let refusal: { readonly error: unknown } | undefined
+  try {
+    options.also?.(change)
+  } catch (error) {
+    refusal = { error }
+    change = flipping()
+  }
+  pushPages(engine, file, fork, change)
+  engine.commit(change)
+  return refusal
+}
+
+async function commitSmall(engine: Engine, fill: (change: Change) => void): Promise<void> {
+  while (!engine.hasRoom) await engine.room()
   const change = engine.begin()
   fill(change)
   engine.commit(change)
@@ -111,7 +139,8 @@ function mergedRuns(
   for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
     const fileBlock = leafIndex * LEAF_BLOCKS + slot
     const spilled = fork.spilledBlock(fileBlock)
-    const isOld = spilled === 0 && fileBlock < fork.cutBlock && !fork.freshMap
+    const isKept = fileBlock < fork.cutBlock || fork.pages.has(fileBlock)
+    const isOld = spilled === 0 && isKept && !fork.freshMap
     const block = isOld ? (old?.block(slot) ?? 0) : spilled
     if (block === 0 || block === HOLE) continue
     const checksum = isOld ? (old?.checksum(slot) ?? 0) : fork.spilledChecksum(fileBlock)

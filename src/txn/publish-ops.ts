@@ -7,7 +7,6 @@ import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
-import { dropPage } from './spill.ts'
 import { publishedBlockFor } from './stage.ts'
 
 export interface PublishOptions {
@@ -56,7 +55,8 @@ function pushCuts(
   const runs = new RunBuilder()
   for (const leafIndex of cutLeaves) {
     const leaf = map.leaf(leafIndex)
-    for (let slot = 0; leaf !== undefined && slot < LEAF_BLOCKS; slot++) {
+    if (leaf === undefined) continue
+    for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
       const fileBlock = leafIndex * LEAF_BLOCKS + slot
       if (leaf.block(slot) === 0 || fileBlock < fork.cutBlock) continue
       // A page takes the place over; so does a spilled block.
@@ -125,9 +125,13 @@ function pushSpilled(
   }
 }
 
-/** Pages go to the block that the file already has there, or to a new one that was set aside. */
+/**
+ * Pages go to the block that the file already has there, or to a new one that was set aside. They
+ * stay in the fork: if the commit fails, the file goes on showing all of what was staged.
+ */
 export function pushPages(engine: Engine, file: FileState, fork: ShadowFork, change: Change): void {
   const draft = change.inode(file.ino)
+  readLeaves(engine, file, fork, draft.mapGeneration)
   let room = { start: 0, count: 0 }
   let needed = [...fork.pages.values()].filter((page) => page.reserved).length
   for (const fileBlock of [...fork.pages.keys()].toSorted((a, b) => a - b)) {
@@ -146,7 +150,15 @@ export function pushPages(engine: Engine, file: FileState, fork: ShadowFork, cha
     const checksum = crc32c(page.data)
     const place = { ino: file.ino, generation: draft.mapGeneration, fileBlock, block }
     change.push({ type: 'page', ...place, checksum, data: page.data })
-    dropPage(engine, fork, fileBlock)
+  }
+}
+
+/** Reads what pages need of the extent maps, because nothing may fail once blocks are allocated. */
+function readLeaves(engine: Engine, file: FileState, fork: ShadowFork, generation: number): void {
+  const { mapGeneration } = engine.inodes.get(file.ino)
+  for (const fileBlock of fork.pages.keys()) {
+    engine.store.maps.get(file.ino, mapGeneration).ensureLeaf(fileBlock)
+    engine.store.maps.get(file.ino, generation).ensureLeaf(fileBlock)
   }
 }
 

@@ -39,7 +39,7 @@ export async function publish(
 }
 
 /** The same. Requires: the caller holds the file's lock. */
-export async function publishLocked(
+async function publishLocked(
   engine: Engine,
   file: FileState,
   options: PublishOptions,
@@ -59,9 +59,9 @@ export async function publishLocked(
       await publishLarge(engine, file, fork, options)
       return
     }
-    if (engine.journal.hasRoom(blockCount)) {
+    if (engine.journal.hasRoom(blockCount, options.soon)) {
       const { mapGeneration } = engine.inodes.get(file.ino)
-      // First, because it may refuse, and what pushPages takes from the fork is gone.
+      // First, because it may refuse, and what pushPages allocates could not be taken back.
       options.also?.(change)
       pushPages(engine, file, fork, change)
       engine.commit(change, options.soon) // 3.
@@ -69,7 +69,7 @@ export async function publishLocked(
       break
     }
     // The inode may have changed while there was no room, so the change is made again.
-    await engine.journal.room(blockCount)
+    await engine.journal.room(blockCount, options.soon)
   }
   file.shadow = undefined
 }
@@ -79,7 +79,7 @@ async function commitAlone(
   also: (change: Change) => void,
   soon: boolean,
 ): Promise<void> {
-  if (!engine.hasRoom) await engine.room()
+  while (!engine.hasRoom) await engine.room()
   const change = engine.begin()
   also(change)
   if (!change.isEmpty) engine.commit(change, soon)

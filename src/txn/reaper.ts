@@ -8,6 +8,9 @@ import { pendingMapKey, u32FromKey, xattrGroup } from '../store/keys.ts'
 import type { Engine } from './engine.ts'
 import { releaseMapStep } from './release-map.ts'
 
+/** Attributes freed by one record: at most 17 blocks of names. */
+const XATTRS_PER_STEP = 256
+
 export class Reaper {
   private readonly engine: Engine
   private readonly orphans: Ino[] = []
@@ -63,7 +66,7 @@ export class Reaper {
   }
 
   private async forgetMap(ino: Ino, generation: number): Promise<void> {
-    if (!this.engine.hasRoom) await this.engine.room()
+    while (!this.engine.hasRoom) await this.engine.room()
     const change = this.engine.begin()
     change.removePendingMap(ino, generation)
     this.engine.commit(change)
@@ -81,10 +84,14 @@ export class Reaper {
       while (await releaseMapStep(this.engine, ino, u32FromKey(key, 9), undefined));
     }
     const xattrs = await metadata.scan(xattrGroup(ino))
-    if (!this.engine.hasRoom) await this.engine.room()
+    while (!this.engine.hasRoom) await this.engine.room()
     const change = this.engine.begin()
+    for (const [key] of xattrs.slice(0, XATTRS_PER_STEP)) change.removeXattr(ino, key.slice(9))
+    if (xattrs.length > XATTRS_PER_STEP) {
+      this.engine.commit(change)
+      return false
+    }
     for (const [key] of pending) change.removePendingMap(ino, u32FromKey(key, 9))
-    for (const [key] of xattrs) change.removeXattr(ino, key.slice(9))
     change.removeOrphan(ino)
     change.removeInode(ino)
     this.engine.commit(change)

@@ -25,7 +25,7 @@ export async function releaseMapStep(
   const map = engine.store.maps.get(ino, generation)
   const leaves = await map.existingLeaves(0, LEAVES_PER_STEP + 1)
   if (leaves.length === 0) return false
-  if (!engine.hasRoom) await engine.room()
+  while (!engine.hasRoom) await engine.room()
   const live = liveGeneration === undefined ? undefined : engine.store.maps.get(ino, liveGeneration)
   const change = engine.begin()
   for (const leafIndex of leaves.slice(0, LEAVES_PER_STEP)) {

@@ -99,6 +99,8 @@ export class FileState {
   shadow: ShadowFork | undefined
   /** Under way while the kernel still has to learn a size that was rolled back. */
   resizing: Promise<void> | undefined
+  /** The part of that after which reading shows the size: the kernel may still drop pages. */
+  sizeTaken: Promise<void> | undefined
   /** Held by what changes the file and has to wait in the middle of it. */
   readonly lock = new Lock()
 

@@ -7,7 +7,7 @@ import { BLOCK_SIZE } from '../device/device.ts'
 import { crc32c } from '../crc32c.ts'
 import type { Run } from '../store/allocator.ts'
 import type { Engine } from './engine.ts'
-import { type ShadowFork, HOLE } from './shadow-fork.ts'
+import type { ShadowFork, StagedPage } from './shadow-fork.ts'
 
 const copies = new AlignedPool()
 
@@ -25,14 +25,27 @@ export function spillRun(
   data: Uint8Array,
   release?: () => void,
 ): void {
-  const count = data.length / BLOCK_SIZE
   try {
-    engine.store.allocator.reserve(count)
+    engine.store.allocator.reserve(data.length / BLOCK_SIZE)
   } catch (error) {
     release?.()
     throw error
   }
-  const owned = release === undefined || data.byteOffset % BLOCK_SIZE !== 0 ? copyOf(data) : data
+  spillReserved(engine, fork, fileBlock, data, release)
+}
+
+/** The same for blocks that are set aside. Cannot fail. */
+function spillReserved(
+  engine: Engine,
+  fork: ShadowFork,
+  fileBlock: number,
+  data: Uint8Array,
+  release?: () => void,
+): void {
+  const count = data.length / BLOCK_SIZE
+  const copy =
+    release === undefined || data.byteOffset % BLOCK_SIZE !== 0 ? copyOf(data) : undefined
+  const owned = copy ?? data
   const writes: Promise<void>[] = []
   for (let done = 0; done < count;) {
     const run = engine.store.allocator.allocate(count - done)
@@ -45,27 +58,34 @@ export function spillRun(
     done += run.count
   }
   const settled = Promise.allSettled(writes).then(() => {
-    if (owned !== data) copies.release(owned as Buffer)
-    release?.()
+    if (copy === undefined) release?.()
+    else copies.release(copy)
     fork.writesUnderWay.delete(settled)
   })
-  if (owned !== data) release?.()
+  if (copy !== undefined) release?.()
   fork.writesUnderWay.add(settled)
 }
 
-/** Moves all pages of a fork to the disk, in file order and next to each other. */
+/**
+ * Moves all pages of a fork to the disk, in file order and next to each other. A page that has a
+ * block set aside takes that one; only the others need new ones. Throws FsError ENOSPC.
+ */
 export function spillPages(engine: Engine, fork: ShadowFork): void {
   const fileBlocks = [...fork.pages.keys()].toSorted((a, b) => a - b)
   let i = 0
   while (i < fileBlocks.length) {
     const start = fileBlocks[i] ?? 0
-    const run: Buffer[] = []
+    const run: StagedPage[] = []
     while (fileBlocks[i + run.length] === start + run.length) {
       const page = fork.pages.get(start + run.length)
       if (page === undefined) break
-      run.push(page.data)
+      run.push(page)
     }
-    spillRun(engine, fork, start, Buffer.concat(run))
+    engine.store.allocator.reserve(run.filter((page) => !page.reserved).length)
+    for (const [at, { data }] of run.entries()) {
+      fork.pages.set(start + at, { data, reserved: false })
+    }
+    spillReserved(engine, fork, start, Buffer.concat(run.map(({ data }) => data)))
     i += run.length
   }
 }
@@ -81,13 +101,6 @@ export function dropPage(engine: Engine, fork: ShadowFork, fileBlock: number): v
 /** Forgets where a file block was spilled to, and frees that block. */
 export function dropSpilled(engine: Engine, fork: ShadowFork, fileBlock: number): void {
   const old = fork.setSpilled(fileBlock, 0, 0)
-  if (old !== 0) freeStaged(engine, fork, { start: old, count: 1 })
-}
-
-/** Marks a file block as a hole. */
-export function stageHole(engine: Engine, fork: ShadowFork, fileBlock: number): void {
-  dropPage(engine, fork, fileBlock)
-  const old = fork.setSpilled(fileBlock, HOLE, 0)
   if (old !== 0) freeStaged(engine, fork, { start: old, count: 1 })
 }
 

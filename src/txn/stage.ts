@@ -2,7 +2,7 @@
 import { BLOCK_SIZE } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import type { Engine } from './engine.ts'
-import { readFileBlock } from './resolve.ts'
+import { readFileBlock, resolveBlock } from './resolve.ts'
 import { type FileState, ShadowFork } from './shadow-fork.ts'
 import { dropPage, dropSpilled, spillPages, spillRun } from './spill.ts'
 
@@ -22,7 +22,7 @@ export const FILE_SIZE_MAX = 0xffff_fffe * BLOCK_SIZE
 const FRESH_MAP_BLOCKS = 4096
 
 /** Pages that a record of this volume carries for one fork. */
-export function pagesMax(engine: Engine): number {
+function pagesMax(engine: Engine): number {
   return Math.min(PAGES_MAX, Math.floor(engine.journal.recordBlocksMax / 2))
 }
 
@@ -72,15 +72,21 @@ function stageInChunks(
   offset: number,
   data: Uint8Array,
 ): void {
+  if (data.length === 0) return
   const max = pagesMax(engine)
-  const pageCount = Math.ceil(data.length / BLOCK_SIZE) + 1
+  const last = Math.floor((offset + data.length - 1) / BLOCK_SIZE)
+  const pageCount = last - Math.floor(offset / BLOCK_SIZE) + 1
   if (fork.pages.size + pageCount <= max) {
     stagePages(engine, file, fork, offset, data)
     return
   }
-  // All space is there before the first chunk, so that a later one cannot fail for want of it.
-  engine.store.allocator.reserve(fork.pages.size + pageCount)
-  engine.store.allocator.unreserve(fork.pages.size + pageCount)
+  // All space is there before the first chunk, and the end that is kept is readable, so that no
+  // later chunk can fail: each written block takes one at most, and so does each page of before
+  // that has none set aside.
+  const spillable = [...fork.pages.values()].filter((page) => !page.reserved).length
+  engine.store.allocator.reserve(spillable + pageCount)
+  engine.store.allocator.unreserve(spillable + pageCount)
+  if ((offset + data.length) % BLOCK_SIZE !== 0) readFileBlock(engine, file, last)
   const chunkBytes = Math.floor(max / 2) * BLOCK_SIZE
   for (let done = 0; done < data.length;) {
     const length = Math.min(chunkBytes - ((offset + done) % BLOCK_SIZE), data.length - done)
@@ -100,7 +106,6 @@ function stagePages(
 ): void {
   const first = Math.floor(offset / BLOCK_SIZE)
   const last = Math.floor((offset + data.length - 1) / BLOCK_SIZE)
-  if (data.length === 0) return
   // Reading and reserving can fail, so they come before anything is changed.
   const contents: Buffer[] = []
   for (let fileBlock = first; fileBlock <= last; fileBlock++) {
@@ -169,7 +174,7 @@ export function stageTruncate(engine: Engine, file: FileState, size: number): vo
 function cutFork(engine: Engine, file: FileState, fork: ShadowFork, size: number): void {
   const keep = Math.ceil(size / BLOCK_SIZE)
   const tail = size % BLOCK_SIZE
-  if (tail !== 0) {
+  if (tail !== 0 && resolveBlock(engine, file, keep - 1) !== undefined) {
     // What is behind the end of a file is always zeros, so that growing it again shows zeros.
     const page = Buffer.from(readFileBlock(engine, file, keep - 1))
     putPages(engine, file, fork, keep - 1, [page.fill(0, tail)])

@@ -27,6 +27,10 @@ export interface MakeOptions {
   readonly clock: () => bigint
 }
 
+function put(key: string, body: Uint8Array): IndexOp {
+  return { type: 'put', key, value: sealValue(key, body) }
+}
+
 /** Writes what makes a device a volume. Requires: the device is new. */
 export async function makeVolumeOn(device: Device, options: MakeOptions): Promise<void> {
   if (device.ring.blockCount < RING_BLOCKS_MIN) {
@@ -37,11 +41,6 @@ export async function makeVolumeOn(device: Device, options: MakeOptions): Promis
   const root = newInode(ROOT_INO, TYPE_DIRECTORY | 0o755, now)
   const { uid, gid } = options
   Object.assign(root, { uid, gid, nlink: 2, parent: ROOT_INO })
-  const put = (key: string, body: Uint8Array): IndexOp => ({
-    type: 'put',
-    key,
-    value: sealValue(key, body),
-  })
   const { blockCount } = device.blocks
   await device.index.batch([
     put(VOLUME_KEY, uuid),

@@ -73,7 +73,7 @@ export async function openVolumeOn(
   const marker = readMarker(device, name, superblock) // 2.
   await loadBitmap(store, name)
   const counter: InodeCounter = { next: marker.nextIno }
-  const replayed = replay(store, marker, superblock, counter) // 3.
+  const replayed = replay(store, name, marker, superblock, counter) // 3.
   if (replayed.damage !== undefined) health.readOnly = true
   const engine = assemble(store, health, marker, superblock, replayed, counter, options.clock)
   let mapsReleased = 0
@@ -138,16 +138,22 @@ async function loadBitmap(store: Store, name: string): Promise<void> {
 
 function replay(
   store: Store,
+  name: string,
   marker: Marker,
   superblock: Superblock,
   counter: InodeCounter,
 ): Replayed {
-  return replayRing(store.device.ring, marker, volumeMark(superblock), (op) => {
-    if (op.type === 'put' && op.key.startsWith('I')) {
-      counter.next = Math.max(counter.next, u64FromKey(op.key, 1) + 1)
-    }
-    store.apply(op)
-  })
+  try {
+    return replayRing(store.device.ring, marker, volumeMark(superblock), (op) => {
+      if (op.type === 'put' && op.key.startsWith('I')) {
+        counter.next = Math.max(counter.next, u64FromKey(op.key, 1) + 1)
+      }
+      store.apply(op)
+    })
+  } catch (error) {
+    const hint = `its ring and its index contradict each other; run: oatomic check ${name}`
+    throw new FsError('EIO', `Cannot open volume "${name}": ${hint}`, { cause: error })
+  }
 }
 
 /** What marks the ring records of a volume as its own. */
@@ -190,7 +196,7 @@ async function releasePendingMaps(engine: Engine): Promise<number> {
     const ino = u64FromKey(key, 1)
     const generation = u32FromKey(key, 9)
     await releaseMap(engine, ino, generation, engine.inodes.find(ino)?.mapGeneration)
-    if (!engine.hasRoom) await engine.room()
+    while (!engine.hasRoom) await engine.room()
     const change = engine.begin()
     change.removePendingMap(ino, generation)
     engine.commit(change)

@@ -1,7 +1,7 @@
 /** Volumes by their path on the host. */
 import { coarseTimeNs } from '../device/host.ts'
 import { FileDevice } from '../device/file-device.ts'
-import { chooseSuperblock } from '../store/superblock.ts'
+import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
 import { RING_BLOCKS_DEFAULT, makeVolumeOn } from './make.ts'
 import { type OpenedVolume, openVolumeOn } from './open.ts'
 
@@ -31,9 +31,13 @@ export interface VolumeAtPath extends OpenedVolume {
 
 /** Opens a volume and recovers it. Throws FsError; the volume is closed again then. */
 export async function openVolumeAt(path: string, readOnly: boolean): Promise<VolumeAtPath> {
-  const device = await FileDevice.open(path, (copies) => chooseSuperblock(path, copies), {
-    readOnly,
-  })
+  const layoutOf = (copies: readonly Uint8Array[]): Superblock => {
+    const superblock = chooseSuperblock(path, copies)
+    // Before anything else is believed: a newer format may lie differently.
+    checkFeatures(path, superblock)
+    return superblock
+  }
+  const device = await FileDevice.open(path, layoutOf, { readOnly })
   try {
     const opened = await openVolumeOn(device, { name: path, readOnly, clock: coarseTimeNs })
     return { ...opened, device }

@@ -102,11 +102,22 @@ test('a death leaves the fork to a process that has the same handle', TIMEOUT, a
 test('a process that dies with the file only mapped discards', TIMEOUT, async () => {
   const { fs, processes, ino } = await atomicFile('publish')
   const fh = await openFile(fs, ino, v.O_RDWR, WRITER)
+  processes.mapping.add(WRITER)
   await fs.flush(fh, { ...v.CALLER, pid: WRITER })
   await writeText(fs, fh, 'new')
   processes.states.set(WRITER, 'died')
   await fs.release(fh)
   assert.equal(await text(fs, ino), 'old')
+})
+
+test('a process that closes and then exits with an error has closed', TIMEOUT, async () => {
+  const { fs, processes, ino } = await atomicFile('publish')
+  const fh = await openFile(fs, ino, v.O_RDWR, WRITER)
+  await writeText(fs, fh, 'new')
+  await fs.flush(fh, { ...v.CALLER, pid: WRITER })
+  processes.states.set(WRITER, 'died')
+  await fs.release(fh)
+  assert.equal(await text(fs, ino), 'new')
 })
 
 test('readers decide nothing', TIMEOUT, async () => {

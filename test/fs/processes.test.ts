@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ProcFilesystem, parseStat } from '../../src/fs/processes.ts'
+import { ProcFilesystem, hasSharedMapping, parseStat } from '../../src/fs/processes.ts'
 import { TIMEOUT } from './fixture.ts'
 
 const EXITING = 0x4
@@ -28,4 +28,14 @@ test('a process that is not there is unknown', TIMEOUT, () => {
   const processes = new ProcFilesystem('/')
   assert.equal(processes.state(process.pid), 'running')
   for (const pid of [0, -1, 2 ** 30]) assert.equal(processes.state(pid), 'unknown')
+})
+
+test('hasSharedMapping() sees shared mappings of the inode only', TIMEOUT, () => {
+  const maps =
+    '7f00-7f10 rw-s 00000000 00:2d 42                         /mnt/a\n' +
+    '7f10-7f20 r--p 00000000 00:2d 43                         /mnt/b\n' +
+    '7f20-7f30 rw-p 00000000 00:00 0\n'
+  assert.equal(hasSharedMapping(maps, 42), true)
+  assert.equal(hasSharedMapping(maps, 43), false)
+  assert.equal(hasSharedMapping(maps, 4), false)
 })

@@ -24,7 +24,12 @@ class Bench {
       edge: {
         filesystem: this.filesystem,
         timeouts: LONG_TIMEOUTS,
-        resizes: { findTarget: () => undefined, isOurs: () => false },
+        resizes: {
+          isAny: false,
+          findTarget: () => undefined,
+          isOwnQuestion: () => Promise.resolve(false),
+          isOurs: () => false,
+        },
         initialise: () => Buffer.alloc(16),
       },
       replies: {

@@ -16,7 +16,7 @@ export interface OpenHandle {
 }
 
 /** Runs an operation; an expected error is an answer too. */
-export async function answerOf(work: () => unknown): Promise<Answer> {
+async function answerOf(work: () => unknown): Promise<Answer> {
   try {
     await work()
     return 'ok'

@@ -24,9 +24,15 @@ export function testClock(): () => bigint {
 export class FakeProcesses implements Processes {
   readonly states = new Map<number, ProcessState>()
   otherWriter = false
+  /** Processes that have what they close mapped. */
+  readonly mapping = new Set<number>()
 
   state(pid: number): ProcessState {
     return this.states.get(pid) ?? 'running'
+  }
+
+  hasMapped(pid: number): boolean {
+    return this.mapping.has(pid)
   }
 
   hasWriter(): Promise<boolean> {

@@ -16,6 +16,13 @@ export interface Edge {
 export interface ResizeRequests {
   /** The inode behind a name, if the name is one of a resize that is under way. */
   findTarget(parent: Ino, name: string, caller: Caller): Ino | undefined
+  /**
+   * Whether a resize is asking for the attributes of this inode, by LOOKUP or GETATTR. The kernel
+   * will not keep the answer.
+   */
+  isOwnQuestion(ino: Ino, caller: Caller): Promise<boolean>
+  /** Whether anything is being resized. */
+  readonly isAny: boolean
   /** Whether a SETATTR of this inode to this size comes from a resize. */
   isOurs(ino: Ino, size: number | undefined, caller: Caller): boolean
 }

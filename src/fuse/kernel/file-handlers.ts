@@ -6,6 +6,7 @@ import { OPEN_TRUNC } from '../../fs/operations.ts'
 import { FSYNC_DATA_ONLY, OPEN_KILL_SUIDGID, WRITE_CACHE, WRITE_KILL_SUIDGID } from './protocol.ts'
 import { encodeCreated, encodeDone, encodeOpened, encodeSize } from './replies.ts'
 import {
+  decodeAllocate,
   decodeCreate,
   decodeHandle,
   decodeOpen,
@@ -68,6 +69,11 @@ export const write: Handler = (edge, request) => {
   })
   if (!(written instanceof Promise)) return encodeSize(written)
   return written.finally(request.holdMemory()).then(encodeSize)
+}
+
+export const allocate: Handler = (edge, { body }) => {
+  const { fh, mode, offset, lengthBytes } = decodeAllocate(body)
+  return whenReady(edge.filesystem.allocate(fh, mode, offset, lengthBytes), encodeDone)
 }
 
 export const flush: Handler = (edge, { caller, body }) =>

@@ -68,7 +68,7 @@ const TABLE: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   [OPCODE.ACCESS, refuse('ENOSYS')],
   [OPCODE.LSEEK, refuse('ENOSYS')],
   [OPCODE.COPY_FILE_RANGE, refuse('ENOSYS')],
-  [OPCODE.FALLOCATE, refuse('EOPNOTSUPP')],
+  [OPCODE.FALLOCATE, files.allocate],
   [OPCODE.TMPFILE, refuse('EOPNOTSUPP')],
   [OPCODE.IOCTL, refuse('ENOTTY')],
   [OPCODE.POLL, refuse('ENOSYS')],

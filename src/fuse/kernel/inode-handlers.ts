@@ -31,7 +31,9 @@ export const lookup: Handler = (edge, { ino, caller, body }) => {
   if (resized !== undefined) {
     // The name is for this one time only, so the kernel must not keep it.
     const timeouts = { ...edge.timeouts, entrySeconds: 0 }
-    return encodeEntry(edge.filesystem.remember(resized), timeouts)
+    return edge.resizes
+      .isOwnQuestion(resized, caller)
+      .then(() => encodeEntry(edge.filesystem.remember(resized), timeouts))
   }
   return whenReady(edge.filesystem.lookup(ino, name), (found) =>
     found === undefined ? encodeMissing(edge.timeouts) : encodeEntry(found, edge.timeouts),
@@ -48,8 +50,14 @@ export const batchForget: Handler = (edge, { body }) => {
   return undefined
 }
 
-export const getAttributes: Handler = (edge, { ino }) =>
-  whenReady(edge.filesystem.getAttributes(ino), (found) => encodeAttributes(found, edge.timeouts))
+export const getAttributes: Handler = (edge, { ino, caller }) => {
+  const answer = (): Awaitable<Reply> =>
+    whenReady(edge.filesystem.getAttributes(ino), (found) => encodeAttributes(found, edge.timeouts))
+  if (!edge.resizes.isAny) return answer()
+  return edge.resizes
+    .isOwnQuestion(ino, caller)
+    .then((isOwn) => (isOwn ? answerResize(edge, ino) : answer()))
+}
 
 export const statx: Handler = (edge, { ino }) =>
   whenReady(edge.filesystem.getAttributes(ino), (found) => encodeStatx(found, edge.timeouts))

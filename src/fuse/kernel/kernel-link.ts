@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs'
 import { FsError, invariant } from '../../errors.ts'
-import type { Ino, KernelCache } from '../../fs/operations.ts'
+import type { Ino, KernelCache, ResizeHow } from '../../fs/operations.ts'
 import { Lane } from './lane.ts'
 import { dup, lastErrno } from './libc.ts'
 import { Notifications } from './notifications.ts'
@@ -33,10 +33,11 @@ export class KernelLink implements KernelCache {
     })
   }
 
-  async resize(ino: Ino, size: number): Promise<void> {
+  async resize(ino: Ino, size: number, { lastByte, onTaken }: ResizeHow = {}): Promise<void> {
     await this.#run(async ({ notifications, mountpoint, writebackCache }) => {
-      if (writebackCache) await this.resizes.run({ ino, size }, mountpoint, notifications)
-      else await notifications.dropAttributes(ino)
+      if (!writebackCache) await notifications.dropAttributes(ino)
+      else if (lastByte !== undefined) await notifications.store(ino, size - 1, lastByte)
+      else await this.resizes.run({ ino, size, notifications, onTaken }, mountpoint)
     })
   }
 

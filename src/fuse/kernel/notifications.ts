@@ -28,6 +28,16 @@ export class Notifications {
     await this.#send(message)
   }
 
+  /** Puts content into the cache; the file grows to where it ends. */
+  async store(ino: number, offset: number, content: Uint8Array): Promise<void> {
+    const message = newNotification(NOTIFY.STORE, 24 + content.length)
+    message.writeBigUInt64LE(BigInt(ino), REPLY_HEADER_SIZE)
+    message.writeBigUInt64LE(BigInt(offset), REPLY_HEADER_SIZE + 8)
+    message.writeUInt32LE(content.length, REPLY_HEADER_SIZE + 16)
+    message.set(content, REPLY_HEADER_SIZE + 24)
+    await this.#send(message)
+  }
+
   async dropEntry(parent: number, name: string): Promise<void> {
     const message = newNotification(NOTIFY.INVAL_ENTRY, 16 + name.length + 1)
     message.writeBigUInt64LE(BigInt(parent), REPLY_HEADER_SIZE)

@@ -58,7 +58,7 @@ export const OPCODE = {
   STATX: 52,
 } as const satisfies Readonly<Record<string, number>>
 
-export const NOTIFY = { INVAL_INODE: 2, INVAL_ENTRY: 3 } as const
+export const NOTIFY = { INVAL_INODE: 2, INVAL_ENTRY: 3, STORE: 4 } as const
 
 /** Features in INIT's `flags`. */
 export const FEATURE = {

@@ -216,6 +216,17 @@ export function decodeSync(body: RequestBody): SyncRequest {
   return { fh: body.u64(), flags: body.u32() }
 }
 
+export interface AllocateRequest {
+  readonly fh: number
+  readonly offset: number
+  readonly lengthBytes: number
+  readonly mode: number
+}
+
+export function decodeAllocate(body: RequestBody): AllocateRequest {
+  return { fh: body.u64(), offset: body.u64(), lengthBytes: body.u64(), mode: body.u32() }
+}
+
 /** FLUSH, RELEASE and RELEASEDIR begin with the handle, which is all that counts here. */
 export function decodeHandle(body: RequestBody): number {
   const fh = body.u64()

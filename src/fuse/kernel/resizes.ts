@@ -5,6 +5,7 @@
  *
  *   truncate(2) in a thread of the pool
  *     LOOKUP(root, secret name)   answered with the inode; counts a reference as any lookup does
+ *     GETATTR                     maybe, to check permissions
  *     SETATTR(size)               answered with what the filesystem says; does not reach it
  *   the kernel drops the pages behind the new size and takes the size over
  *   NOTIFY_INVAL_ENTRY            drops the secret name, which would keep the inode from going away
@@ -16,6 +17,9 @@
  * Races that remain:
  * - A program that extends the file between the rollback and the SETATTR loses the extension, as
  *   with any truncate(2); the one who rolls back must hold off requests to that inode.
+ * - The answers to LOOKUP and GETATTR would make the kernel trust its attributes again, and a program
+ *   would write by the size that is about to go. So the attributes are dropped between question and
+ *   answer: the kernel ignores an answer that is older than that.
  * - LOOKUP takes the kernel's lock of the root directory. A request that changes the root directory
  *   must therefore never wait for a resize.
  * - Content that is cached before the new size stays as it is, and the last page is filled up with
@@ -36,11 +40,20 @@ import { ROOT_INO } from './protocol.ts'
 interface Resize {
   readonly ino: Ino
   readonly size: number
+  readonly notifications: Notifications
+  readonly onTaken: (() => void) | undefined
 }
+
+/** Longer than a thread needs from its answer to where the kernel has set the size. */
+const TAKING_MS = 5
 
 export class Resizes implements ResizeRequests {
   readonly #pending = new Map<string, Resize>()
   readonly #threadsAreKnown = ownThreadsAreKnown()
+
+  get isAny(): boolean {
+    return this.#pending.size > 0
+  }
 
   findTarget(parent: Ino, name: string, caller: Caller): Ino | undefined {
     if (this.#pending.size === 0 || parent !== ROOT_INO) return undefined
@@ -48,16 +61,28 @@ export class Resizes implements ResizeRequests {
     return resize !== undefined && this.#isOwnThread(caller) ? resize.ino : undefined
   }
 
+  async isOwnQuestion(ino: Ino, caller: Caller): Promise<boolean> {
+    const resize = this.#find(ino)
+    if (resize === undefined || !this.#isOwnThread(caller)) return false
+    await resize.notifications.dropAttributes(ino)
+    return true
+  }
+
   isOurs(ino: Ino, size: number | undefined, caller: Caller): boolean {
-    if (this.#pending.size === 0 || size === undefined) return false
-    for (const resize of this.#pending.values()) {
-      if (resize.ino === ino && resize.size === size) return this.#isOwnThread(caller)
-    }
-    return false
+    const resize = this.#find(ino)
+    if (resize === undefined || resize.size !== size || !this.#isOwnThread(caller)) return false
+    if (resize.onTaken !== undefined) setTimeout(resize.onTaken, TAKING_MS)
+    return true
+  }
+
+  #find(ino: Ino): Resize | undefined {
+    if (this.#pending.size === 0) return undefined
+    return [...this.#pending.values()].find((resize) => resize.ino === ino)
   }
 
   /** Truncates an inode through the mount. Blocks a thread of the pool. */
-  async run(resize: Resize, mountpoint: string, notifications: Notifications): Promise<void> {
+  async run(resize: Resize, mountpoint: string): Promise<void> {
+    const { notifications } = resize
     const name = `.oatomic-resize-${randomBytes(16).toString('hex')}`
     this.#pending.set(name, resize)
     try {

@@ -204,6 +204,10 @@ export class MemoryFilesystem implements FilesystemOperations {
     await nextTurn()
   }
 
+  allocate(): void {
+    throw new FsError('EOPNOTSUPP', 'This filesystem does not punch holes')
+  }
+
   openDirectory(ino: Ino): FileHandle {
     this.#directory(ino)
     return this.#open(ino)

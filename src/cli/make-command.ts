@@ -1,0 +1,32 @@
+import { resolve } from 'node:path'
+import { BLOCK_SIZE } from '../device/device.ts'
+import { RING_BLOCKS_DEFAULT, RING_BLOCKS_MIN } from '../volume/make.ts'
+import { makeVolumeAt } from '../volume/path.ts'
+import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
+import type { CommandLine } from './parse.ts'
+
+const MIB = 1024 * 1024
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: MIB, G: 1024 * MIB }
+const RING_BYTES_MIN = RING_BLOCKS_MIN * BLOCK_SIZE
+const RING_BYTES_MAX = 64 * 1024 * MIB
+
+export async function runMake({ positionals, values }: CommandLine): Promise<ExitCode> {
+  const volume = resolve(positionals[0] ?? '')
+  const size = values.get('ring-size')?.at(-1)
+  await makeVolumeAt(volume, {
+    ringBlocks: size === undefined ? RING_BLOCKS_DEFAULT : parseRingSize(size) / BLOCK_SIZE,
+  })
+  process.stdout.write(`Made volume "${volume}"\n`)
+  return EXIT.ok
+}
+
+/** A number of bytes that is a ring's. Throws CommandError. */
+function parseRingSize(text: string): number {
+  const [, digits, unit = ''] = /^(\d+)([KMG]?)(?:i?B)?$/i.exec(text) ?? []
+  const bytes = Number(digits) * (UNITS[unit.toUpperCase()] ?? Number.NaN)
+  if (bytes >= RING_BYTES_MIN && bytes <= RING_BYTES_MAX && bytes % BLOCK_SIZE === 0) return bytes
+  throw new CommandError(
+    EXIT.usage,
+    `Cannot make a ring of size "${text}": it takes a multiple of 4K from 1M to 64G`,
+  )
+}

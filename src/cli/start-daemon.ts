@@ -1,0 +1,88 @@
+/**
+ * Starts the daemon in a process of its own, also for the foreground: the size of libuv's pool of
+ * threads is settled before the first line of a program runs, so it must be in the environment.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { DaemonReport, MountRequest } from './daemon-link.ts'
+import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
+
+const DAEMON = fileURLToPath(new URL('daemon.js', import.meta.url))
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+const THREAD_COUNT = 16
+
+/** How a daemon has ended. */
+interface End {
+  readonly status: number | null
+  readonly signal: string | null
+}
+
+/** Resolves when the mount is live, or in the foreground when it has ended. Throws CommandError. */
+export async function startDaemon(request: MountRequest): Promise<ExitCode> {
+  const { foreground } = request.settings
+  const daemon = spawn(
+    process.execPath,
+    ['--enable-source-maps', DAEMON, JSON.stringify(request)],
+    {
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_COUNT) },
+      stdio: foreground
+        ? ['ignore', 'inherit', 'inherit', 'ipc']
+        : ['ignore', 'ignore', 'pipe', 'ipc'],
+      ...(!foreground && { cwd: '/', detached: true }),
+    },
+  )
+  const ended = endOf(daemon)
+  const stopPassing = passSignals(daemon)
+  try {
+    await untilLive(daemon, ended, request)
+    if (!foreground) return EXIT.ok
+    const { status } = await ended
+    return status === EXIT.ok ? EXIT.ok : EXIT.failed
+  } finally {
+    stopPassing()
+    letGo(daemon)
+  }
+}
+
+async function untilLive(daemon: ChildProcess, ended: Promise<End>, request: MountRequest) {
+  let complaints = ''
+  daemon.stderr?.on('data', (chunk: Buffer) => (complaints += chunk.toString()))
+  const reported = new Promise<DaemonReport>((resolve) => daemon.once('message', resolve))
+  // The end comes after the report, if there was one.
+  const outcome = await Promise.race([reported, ended])
+  if ('type' in outcome) {
+    if (outcome.type === 'live') return
+    throw new CommandError(outcome.exitCode, outcome.message)
+  }
+  const how = outcome.signal ?? `exit code ${String(outcome.status)}`
+  const reason = complaints === '' ? '' : `: ${complaints}`
+  throw new CommandError(
+    EXIT.failed,
+    `Cannot mount "${request.volume}": the daemon has ended with ${how}${reason}`,
+  )
+}
+
+function endOf(daemon: ChildProcess): Promise<End> {
+  return new Promise((resolve, reject) => {
+    daemon.once('error', reject)
+    daemon.once('close', (status, signal) => {
+      resolve({ status, signal })
+    })
+  })
+}
+
+/** Has the daemon end in order when this process is told to end. */
+function passSignals(daemon: ChildProcess): () => void {
+  const pass = (signal: NodeJS.Signals) => daemon.kill(signal)
+  for (const signal of SIGNALS) process.on(signal, pass)
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, pass)
+  }
+}
+
+/** From here on the daemon keeps nothing of this process, nor this process waiting. */
+function letGo(daemon: ChildProcess): void {
+  daemon.stderr?.destroy()
+  if (daemon.connected) daemon.disconnect()
+  daemon.unref()
+}
