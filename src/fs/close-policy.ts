@@ -24,6 +24,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
     return
   }
   handle.lastClose = closeKind(context, caller.pid)
+  handle.isFlushed = true
   handle.mappedBy = context.processes.hasMapped(caller.pid, file.ino) ? caller.pid : undefined
   if (handle.lastClose === 'clean' || context.files.writerCount(file) > 1) return
   if (file.shadow === undefined || (await context.processes.hasWriter(file.ino))) return
@@ -54,6 +55,25 @@ function hasDied({ processes }: FsContext, { lastClose, mappedBy }: OpenFile): b
   if (mappedBy === undefined) return false
   // Gone already: nobody can say how, and half an update is worse than none.
   return ['died', 'unknown'].includes(processes.state(mappedBy))
+}
+
+/**
+ * Publishes a file that its writers have closed, if its RELEASE is still on the way or under way.
+ * close(2) does not wait for RELEASE, but whoever closes a file and then renames it wants the
+ * content to be there before the name.
+ */
+export async function publishIfClosed(context: FsContext, file: FileState): Promise<void> {
+  const { flags } = context.engine.inodes.get(file.ino)
+  if ((flags & (INODE_ON_CLOSE_DISCARD | INODE_ON_CLOSE_KEEP)) !== 0) return
+  const writers = context.files.writers(file)
+  const areClosed = writers.every(
+    ({ isFlushed, lastClose, mappedBy }) =>
+      isFlushed && lastClose === 'clean' && mappedBy === undefined,
+  )
+  if (writers.length === 0 || !areClosed || file.shadow?.broken !== undefined) return
+  const isCertain = writers.every(({ isReleasing }) => isReleasing)
+  if (!isCertain && (await context.processes.hasWriter(file.ino))) return
+  await publish(context.engine, file, { soon: false })
 }
 
 /** truncate(2) opens no handle: without a writer it is a writer that has already closed. */

@@ -174,6 +174,7 @@ export async function flush(context: FsContext, fh: FileHandle, caller: Caller):
 
 export async function release(context: FsContext, fh: FileHandle): Promise<void> {
   const handle = context.files.handle(fh)
+  handle.isReleasing = true
   try {
     if (handle.isWriter) await onRelease(context, handle)
   } catch (error) {

@@ -20,6 +20,9 @@ export interface OpenFile {
   lastClose: CloseKind
   /** Who closed its descriptor last and kept the file mapped. */
   mappedBy: number | undefined
+  /** Whether any descriptor was closed yet. */
+  isFlushed: boolean
+  isReleasing: boolean
 }
 
 export interface OpenDirectory {
@@ -59,7 +62,9 @@ export class FileTable {
     // O_RDONLY | O_TRUNC stages too, so closing it has to end what it staged.
     const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY || (flags & OPEN_TRUNC) !== 0
     const fh = this.nextHandle++
-    const handle: OpenFile = { fh, file, isWriter, lastClose: 'clean', mappedBy: undefined }
+    const handle: OpenFile = { fh, file, isWriter, lastClose: 'clean',
+      isFlushed: false,
+      isReleasing: false, mappedBy: undefined }
     this.handles.set(handle.fh, handle)
     this.count(file, 1, isWriter)
     return handle
@@ -79,6 +84,10 @@ export class FileTable {
 
   writerCount(file: FileState): number {
     return this.handleCounts.get(file)?.writers ?? 0
+  }
+
+  writers(file: FileState): OpenFile[] {
+    return [...this.handles.values()].filter((handle) => handle.file === file && handle.isWriter)
   }
 
   isOpen(ino: Ino): boolean {

@@ -3,6 +3,8 @@ import { FsError } from '../errors.ts'
 import { type Ino, type Inode, TYPE_MASK, isAtomic, isDirectory } from '../store/inode.ts'
 import type { Change } from '../txn/change.ts'
 import { publish } from '../txn/publish.ts'
+import type { FileState } from '../txn/shadow-fork.ts'
+import { publishIfClosed } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import {
   addName,
@@ -20,6 +22,27 @@ import type { Awaitable, RenameRequest } from './operations.ts'
 export function rename(context: FsContext, request: RenameRequest): Awaitable<void> {
   context.engine.health.assertWritable()
   checkNameLength(request.newName)
+  const staged = stagedAtomic(context, request)
+  if (staged.length === 0) return renameNow(context, request)
+  return Promise.all(staged.map(async (file) => publishIfClosed(context, file))).then(() =>
+    renameNow(context, request),
+  )
+}
+
+/** Atomic files under the names of a request that have something staged. */
+function stagedAtomic(context: FsContext, request: RenameRequest): FileState[] {
+  const dirents = [
+    findDirent(context, request.parent, request.name),
+    findDirent(context, request.newParent, request.newName),
+  ]
+  return dirents.flatMap((dirent) => {
+    const file = dirent === undefined ? undefined : context.files.find(dirent.ino)
+    if (file?.shadow === undefined) return []
+    return isAtomic(context.engine.inodes.get(file.ino)) ? [file] : []
+  })
+}
+
+function renameNow(context: FsContext, request: RenameRequest): Awaitable<void> {
   if (request.exchange) return whenRoom(context, () => exchange(context, request))
   const source = context.engine.inodes.get(getDirent(context, request.parent, request.name).ino)
   const file = context.files.find(source.ino)

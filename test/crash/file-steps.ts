@@ -1,0 +1,170 @@
+/** Calls on open files, made on the filesystem and on the model. */
+import { invariant } from '../../src/errors.ts'
+import { TYPE_FILE } from '../../src/store/inode.ts'
+import { CALLER, O_RDWR, O_TRUNC, writeRequest } from '../support/volume.ts'
+import { type State, changeNode, inoAt, nodeAt } from './model.ts'
+import type { Action } from './oracle.ts'
+import type { Session } from './session.ts'
+
+/** Content that a step refers to, so it must not be changed any more. */
+const captured = new WeakSet<Uint8Array>()
+
+/** Creates a file at the root or in a directory and keeps it open. */
+export async function create(session: Session, path: string): Promise<void> {
+  const { fs, oracle, handles } = session
+  const [parent, name] = split(session, path)
+  let ino = 0
+  const mode = TYPE_FILE | 0o644
+  await oracle.step({
+    apply: (state) => {
+      state.names.set(path, ino)
+      state.nodes.set(ino, { mode, content: Buffer.alloc(0), xattrs: '' })
+    },
+    run: async () => {
+      const { attributes, opened } = await fs.create(parent, name, 0o644, O_RDWR, CALLER)
+      ino = attributes.ino
+      handles.set(path, { fh: opened.fh, ino })
+    },
+  })
+}
+
+/** The same, opted in. */
+export async function createAtomic(session: Session, path: string): Promise<void> {
+  await create(session, path)
+  await setAtomic(session, path, true)
+}
+
+export async function open(session: Session, path: string, truncates = false): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  const flags = O_RDWR | (truncates ? O_TRUNC : 0)
+  const { fh } = await session.fs.open(ino, flags, CALLER)
+  session.handles.set(path, { fh, ino })
+  if (truncates && current(session, ino).length > 0) session.staged.set(ino, Buffer.alloc(0))
+}
+
+export async function write(
+  session: Session,
+  path: string,
+  offset: number,
+  data: Uint8Array,
+): Promise<void> {
+  const { fh, ino } = handle(session, path)
+  await session.fs.write(fh, writeRequest(offset, data))
+  const content = ownContent(session, ino, offset + data.length)
+  content.set(data, offset)
+  session.staged.set(ino, content)
+}
+
+export async function truncate(session: Session, path: string, size: number): Promise<void> {
+  const { fh, ino } = handle(session, path)
+  await session.fs.setAttributes(ino, { size, fh })
+  const content = Buffer.alloc(size)
+  content.set(current(session, ino).subarray(0, size))
+  session.staged.set(ino, content)
+}
+
+export async function fsync(session: Session, ...paths: readonly string[]): Promise<void> {
+  await session.oracle.step(...paths.map((path) => fsyncAction(session, path)))
+}
+
+/** An fsync, to run together with others. */
+export function fsyncAction(session: Session, path: string): Action {
+  const { fh, ino } = handle(session, path)
+  return {
+    apply: publishing(session, ino),
+    isDurable: true,
+    run: async () => session.fs.fsync(fh),
+  }
+}
+
+/** A close by which a file, atomic or not, is published; durable with what comes after. */
+export async function close(session: Session, path: string): Promise<void> {
+  const { fh, ino } = handle(session, path)
+  await session.oracle.step({
+    apply: publishing(session, ino),
+    run: async () => {
+      await session.fs.flush(fh, CALLER)
+      await session.fs.release(fh)
+    },
+  })
+  session.handles.delete(path)
+}
+
+/** Drops the kernel's reference that create has made. */
+export function forget(session: Session, ino: number): void {
+  session.fs.forget(ino, 1)
+}
+
+export async function setAtomic(session: Session, path: string, enable: boolean): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  const isAtomic = nodeAt(session.oracle.live, path).xattrs !== ''
+  const publish = isAtomic === enable ? () => undefined : publishing(session, ino)
+  await session.oracle.step({
+    apply: (state) => {
+      publish(state)
+      changeNode(state, ino, { xattrs: enable ? 'user.atomic=1' : '' })
+    },
+    run: () => session.fs.setXattr(ino, 'user.atomic', Buffer.from(enable ? '1' : '0'), 0),
+  })
+}
+
+export async function rollback(session: Session, path: string): Promise<void> {
+  const { ino } = handle(session, path)
+  await session.fs.setXattr(ino, 'user.atomic.rollback', Buffer.from('1'), 0)
+  session.staged.delete(ino)
+}
+
+/** The periodic writeback: every ordinary file by itself. */
+export async function writeBack(session: Session): Promise<void> {
+  const { live } = session.oracle
+  const inos = [...session.staged.keys()].filter((ino) => live.nodes.get(ino)?.xattrs === '')
+  let underWay: Promise<void> | undefined
+  const actions = inos.map((ino): Action => ({
+    apply: publishing(session, ino),
+    run: () => (underWay ??= session.fs.writeBack()),
+  }))
+  if (actions.length > 0) await session.oracle.step(...actions)
+}
+
+/** Replaces a file's content by what is staged at the time of this call. */
+export function publishing(session: Session, ino: number): (state: State) => void {
+  const content = session.staged.get(ino)
+  if (content !== undefined) captured.add(content)
+  return (state) => {
+    if (content === undefined) return
+    changeNode(state, ino, { content })
+    if (session.staged.get(ino) === content) session.staged.delete(ino)
+  }
+}
+
+export function split(session: Session, path: string): [parent: number, name: string] {
+  const at = path.lastIndexOf('/')
+  return [inoAt(session.oracle.live, path.slice(0, at)), path.slice(at + 1)]
+}
+
+export function contentNow(session: Session, path: string): Uint8Array {
+  return (
+    session.staged.get(inoAt(session.oracle.live, path)) ??
+    nodeAt(session.oracle.live, path).content
+  )
+}
+
+function current(session: Session, ino: number): Uint8Array {
+  return session.staged.get(ino) ?? session.oracle.live.nodes.get(ino)?.content ?? Buffer.alloc(0)
+}
+
+/** Content of a file that may be changed in place: copying it for each write would take too long. */
+function ownContent(session: Session, ino: number, size: number): Buffer {
+  const staged = session.staged.get(ino)
+  if (staged !== undefined && staged.length >= size && !captured.has(staged)) return staged
+  const old = current(session, ino)
+  const content = Buffer.alloc(Math.max(old.length, size))
+  content.set(old)
+  return content
+}
+
+function handle(session: Session, path: string): { readonly fh: number; readonly ino: number } {
+  const found = session.handles.get(path)
+  invariant(found !== undefined, `"${path}" is open`)
+  return found
+}

@@ -1,0 +1,93 @@
+/**
+ * What a filesystem shows, as plain data: names, and what they lead to. Simple on purpose: the crash
+ * tests trust this and nothing else.
+ */
+
+/** One file, directory or symbolic link. Never changed, only replaced. */
+export interface Node {
+  /** Type and permissions. */
+  readonly mode: number
+  /** Content of a file, target of a symbolic link. */
+  readonly content: Uint8Array
+  /** Extended attributes as sorted `name=value` lines. */
+  readonly xattrs: string
+}
+
+/** Paths begin with `/`; the root has none. */
+export interface State {
+  readonly names: Map<string, number>
+  readonly nodes: Map<number, Node>
+}
+
+export const EMPTY = new Uint8Array(0)
+
+export function emptyState(): State {
+  return { names: new Map(), nodes: new Map() }
+}
+
+export function cloneState(state: State): State {
+  return { names: new Map(state.names), nodes: new Map(state.nodes) }
+}
+
+export function nodeAt(state: State, path: string): Node {
+  const node = state.nodes.get(inoAt(state, path))
+  if (node === undefined) throw new Error(`The model has no "${path}"`)
+  return node
+}
+
+export function inoAt(state: State, path: string): number {
+  if (path === '') return 1
+  const ino = state.names.get(path)
+  if (ino === undefined) throw new Error(`The model has no name "${path}"`)
+  return ino
+}
+
+/** Replaces some of what a node is. A file without a name may be gone already. */
+export function changeNode(state: State, ino: number, changes: Partial<Node>): void {
+  const node = state.nodes.get(ino)
+  if (node !== undefined) state.nodes.set(ino, { ...node, ...changes })
+}
+
+export function removeName(state: State, path: string): void {
+  const ino = inoAt(state, path)
+  state.names.delete(path)
+  if (![...state.names.values()].includes(ino)) state.nodes.delete(ino)
+}
+
+/** Moves a name, and with a directory all names below it. */
+export function moveName(state: State, from: string, to: string): void {
+  if (inoAt(state, from) === state.names.get(to)) return
+  if (state.names.has(to)) removeName(state, to)
+  for (const [path, ino] of state.names) {
+    if (path !== from && !path.startsWith(`${from}/`)) continue
+    state.names.delete(path)
+    state.names.set(to + path.slice(from.length), ino)
+  }
+}
+
+/** What makes two states different, one line for each path; empty if they are the same. */
+export function differences(expected: State, actual: State): string[] {
+  const lines: string[] = []
+  for (const path of new Set([...expected.names.keys(), ...actual.names.keys()])) {
+    const [wanted, found] = [expected.names.get(path), actual.names.get(path)]
+    if (wanted === undefined) lines.push(`${path}: should not be there`)
+    else if (found === undefined) lines.push(`${path}: is missing`)
+    else if (wanted !== found) lines.push(`${path}: is inode ${found}, not ${wanted}`)
+    else lines.push(...nodeDifferences(path, expected.nodes.get(wanted), actual.nodes.get(found)))
+  }
+  return lines
+}
+
+function nodeDifferences(path: string, wanted?: Node, found?: Node): string[] {
+  if (wanted === undefined || found === undefined) return [`${path}: has no node`]
+  const lines: string[] = []
+  if (wanted.mode !== found.mode) lines.push(`${path}: mode ${found.mode.toString(8)}`)
+  if (wanted.xattrs !== found.xattrs) lines.push(`${path}: xattrs ${found.xattrs}`)
+  if (wanted.content.length !== found.content.length) {
+    lines.push(`${path}: size ${found.content.length}, not ${wanted.content.length}`)
+  } else if (Buffer.compare(wanted.content, found.content) !== 0) {
+    const at = wanted.content.findIndex((byte, i) => byte !== found.content[i])
+    lines.push(`${path}: content differs from byte ${at} on`)
+  }
+  return lines
+}

@@ -1,0 +1,157 @@
+/** Calls on names, made on the filesystem and on the model. */
+import { TYPE_DIRECTORY, TYPE_SYMLINK } from '../../src/store/inode.ts'
+import { CALLER } from '../support/volume.ts'
+import { split, publishing } from './file-steps.ts'
+import { EMPTY, type State, changeNode, inoAt, moveName, nodeAt, removeName } from './model.ts'
+import type { Action } from './oracle.ts'
+import type { Session } from './session.ts'
+
+export async function makeDirectory(session: Session, path: string): Promise<void> {
+  await session.oracle.step(makeDirectoryAction(session, path))
+}
+
+/** A mkdir, to run together with other calls. */
+export function makeDirectoryAction(session: Session, path: string): Action {
+  const [parent, name] = split(session, path)
+  let ino = 0
+  return {
+    apply: (state) => {
+      state.names.set(path, ino)
+      state.nodes.set(ino, { mode: TYPE_DIRECTORY | 0o755, content: EMPTY, xattrs: '' })
+    },
+    run: async () => {
+      ;({ ino } = await session.fs.makeDirectory(parent, name, 0o755, CALLER))
+      session.fs.forget(ino, 1)
+    },
+  }
+}
+
+export async function makeSymlink(session: Session, path: string, to: string): Promise<void> {
+  const [parent, name] = split(session, path)
+  const content = Buffer.from(to)
+  let ino = 0
+  await session.oracle.step({
+    apply: (state) => {
+      state.names.set(path, ino)
+      state.nodes.set(ino, { mode: TYPE_SYMLINK | 0o777, content, xattrs: '' })
+    },
+    run: async () => {
+      ;({ ino } = await session.fs.makeSymlink(parent, name, content, CALLER))
+      session.fs.forget(ino, 1)
+    },
+  })
+}
+
+export async function link(session: Session, path: string, newPath: string): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  const [parent, name] = split(session, newPath)
+  await session.oracle.step({
+    apply: (state) => state.names.set(newPath, ino),
+    run: async () => {
+      await session.fs.link(ino, parent, name)
+      session.fs.forget(ino, 1)
+    },
+  })
+}
+
+export async function unlink(session: Session, path: string): Promise<void> {
+  const [parent, name] = split(session, path)
+  await session.oracle.step({
+    apply: (state) => {
+      removeName(state, path)
+    },
+    run: () => session.fs.unlink(parent, name),
+  })
+}
+
+export async function removeDirectory(session: Session, path: string): Promise<void> {
+  const [parent, name] = split(session, path)
+  await session.oracle.step({
+    apply: (state) => {
+      removeName(state, path)
+    },
+    run: () => session.fs.removeDirectory(parent, name),
+  })
+}
+
+/** Renaming an ordinary file onto another publishes it in the same commit. */
+export async function rename(session: Session, from: string, to: string): Promise<void> {
+  const { live } = session.oracle
+  const [parent, name] = split(session, from)
+  const [newParent, newName] = split(session, to)
+  const replaces = live.names.has(to) && live.names.get(to) !== live.names.get(from)
+  const isAtomic = nodeAt(live, from).xattrs.includes('user.atomic=1')
+  const publish = replaces && !isAtomic ? publishing(session, inoAt(live, from)) : () => undefined
+  await session.oracle.step({
+    apply: (state) => {
+      publish(state)
+      moveName(state, from, to)
+    },
+    run: () =>
+      session.fs.rename({ parent, name, newParent, newName, noReplace: false, exchange: false }),
+  })
+  const opened = session.handles.get(from)
+  if (opened === undefined) return
+  session.handles.delete(from)
+  session.handles.set(to, opened)
+}
+
+export async function exchange(session: Session, a: string, b: string): Promise<void> {
+  const [parent, name] = split(session, a)
+  const [newParent, newName] = split(session, b)
+  await session.oracle.step({
+    apply: (state) => {
+      exchangeNames(state, a, b)
+    },
+    run: () =>
+      session.fs.rename({ parent, name, newParent, newName, noReplace: false, exchange: true }),
+  })
+}
+
+/** Files only: directories would take their names along. */
+function exchangeNames(state: State, a: string, b: string): void {
+  const [first, second] = [inoAt(state, a), inoAt(state, b)]
+  state.names.set(a, second)
+  state.names.set(b, first)
+}
+
+export async function changeMode(session: Session, path: string, mode: number): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  const type = nodeAt(session.oracle.live, path).mode & ~0o7777
+  await session.oracle.step({
+    apply: (state) => {
+      changeNode(state, ino, { mode: type | mode })
+    },
+    run: () => session.fs.setAttributes(ino, { mode }),
+  })
+}
+
+/** Sets the one attribute of a file that has none. */
+export async function setXattr(session: Session, path: string, value: Uint8Array): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  const xattrs = `user.test=${Buffer.from(value).toString('latin1')}`
+  await session.oracle.step({
+    apply: (state) => {
+      changeNode(state, ino, { xattrs })
+    },
+    run: () => session.fs.setXattr(ino, 'user.test', value, 0),
+  })
+}
+
+/** A checkpoint makes everything durable that was answered before it began. */
+export async function checkpoint(session: Session): Promise<void> {
+  const { stepCount } = session.oracle
+  await session.engine.checkpointer.run()
+  session.oracle.acknowledge(stepCount)
+}
+
+export async function fsyncDirectory(session: Session): Promise<void> {
+  const { stepCount } = session.oracle
+  await session.fs.fsyncDirectory()
+  session.oracle.acknowledge(stepCount)
+}
+
+/** Frees what has no name any more; nobody sees it. */
+export async function reap(session: Session): Promise<void> {
+  await session.fs.context.reaper.drain()
+}

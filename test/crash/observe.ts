@@ -1,0 +1,47 @@
+/** Reads a filesystem into the shape of the model. */
+import type { Filesystem } from '../../src/fs/filesystem.ts'
+import { TYPE_DIRECTORY, TYPE_FILE, TYPE_MASK } from '../../src/store/inode.ts'
+import { ROOT, contentOf } from '../support/volume.ts'
+import { EMPTY, type Node, type State, emptyState } from './model.ts'
+
+/** Everything under the root, content included. Throws FsError EIO for content that is damaged. */
+export async function observe(fs: Filesystem): Promise<State> {
+  const state = emptyState()
+  await observeDirectory(fs, state, ROOT, '')
+  return state
+}
+
+async function observeDirectory(
+  fs: Filesystem,
+  state: State,
+  ino: number,
+  path: string,
+): Promise<void> {
+  const fh = fs.openDirectory(ino)
+  for (const entry of await fs.readDirectory(fh, 0)) {
+    if (entry.name === '.' || entry.name === '..') continue
+    const child = `${path}/${entry.name}`
+    state.names.set(child, entry.ino)
+    if (!state.nodes.has(entry.ino)) state.nodes.set(entry.ino, await observeNode(fs, entry.ino))
+    if (entry.type === TYPE_DIRECTORY) await observeDirectory(fs, state, entry.ino, child)
+  }
+  fs.releaseDirectory(fh)
+}
+
+async function observeNode(fs: Filesystem, ino: number): Promise<Node> {
+  const { mode } = await fs.getAttributes(ino)
+  const type = mode & TYPE_MASK
+  let content: Uint8Array = EMPTY
+  if (type === TYPE_FILE) content = await contentOf(fs, ino)
+  else if (type !== TYPE_DIRECTORY) content = fs.readLink(ino)
+  return { mode, content, xattrs: await observeXattrs(fs, ino) }
+}
+
+async function observeXattrs(fs: Filesystem, ino: number): Promise<string> {
+  const lines: string[] = []
+  for (const name of await fs.listXattr(ino)) {
+    const value = Buffer.from(await fs.getXattr(ino, name)).toString('latin1')
+    lines.push(`${name}=${value}`)
+  }
+  return lines.toSorted().join('\n')
+}
