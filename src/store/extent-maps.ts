@@ -12,6 +12,9 @@ import { type Metadata, sealValue } from './metadata.ts'
 /** Leaves kept in memory beyond which unchanged ones are dropped: about 45 MB. */
 const CACHED_LEAVES_MAX = 65_536
 
+/** Leaves of one map remembered as absent. */
+const ABSENT_LEAVES_MAX = 1024
+
 /** Leaves whose keys are read from the index at a time. */
 const LEAVES_PER_LOOK = 256
 
@@ -20,6 +23,8 @@ export class ExtentMap {
   readonly ino: Ino
   readonly generation: number
   readonly leaves = new Map<number, Leaf>()
+  /** Leaves that the index does not have, so that writing a new file asks once for each. */
+  private readonly absent = new Set<number>()
   private readonly maps: ExtentMaps
 
   constructor(maps: ExtentMaps, ino: Ino, generation: number) {
@@ -30,7 +35,11 @@ export class ExtentMap {
 
   /** The leaf with this number, if any of its blocks was ever mapped. */
   leaf(leafIndex: number): Leaf | undefined {
-    return this.leaves.get(leafIndex) ?? this.maps.load(this, leafIndex)
+    const cached = this.leaves.get(leafIndex)
+    if (cached !== undefined || this.absent.has(leafIndex)) return cached
+    const stored = this.maps.load(this, leafIndex)
+    if (stored === undefined) this.noteAbsent(leafIndex)
+    return stored
   }
 
   /** The block of a file block; 0 for a hole. */
@@ -41,7 +50,15 @@ export class ExtentMap {
   /** The leaf of a file block, made if there is none: once it is here, nothing can fail to read it. */
   ensureLeaf(fileBlock: number): Leaf {
     const leafIndex = Math.floor(fileBlock / LEAF_BLOCKS)
-    return this.leaf(leafIndex) ?? this.maps.add(this, leafIndex, new Leaf())
+    const found = this.leaf(leafIndex)
+    if (found !== undefined) return found
+    this.absent.delete(leafIndex)
+    return this.maps.add(this, leafIndex, new Leaf())
+  }
+
+  private noteAbsent(leafIndex: number): void {
+    if (this.absent.size >= ABSENT_LEAVES_MAX) this.absent.clear()
+    this.absent.add(leafIndex)
   }
 
   /** Maps a file block, or unmaps it with block 0; returns the block that was there. */

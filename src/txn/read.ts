@@ -6,8 +6,8 @@ import type { Engine } from './engine.ts'
 import { resolveBlock } from './resolve.ts'
 import type { FileState } from './shadow-fork.ts'
 
-/** Above this a read of the disk leaves the event loop to others. */
-const SYNC_READ_BLOCKS = 32
+/** Above this a read of the disk leaves the event loop to others, and goes on beside them. */
+const SYNC_READ_BLOCKS = 8
 
 const ZEROS = Buffer.alloc(64 * BLOCK_SIZE)
 

@@ -10,6 +10,7 @@ import { KernelLink } from './kernel-link.ts'
 import { type MountOptions, mount } from './mount.ts'
 import { prepareMountpoint, withTimeout } from './mount-point.ts'
 import { type Agreement, encodeInit, negotiate } from './negotiation.ts'
+import { raiseReadAhead } from './read-ahead.ts'
 import { ReplySender } from './reply-sender.ts'
 import type { InitRequest } from './request-decoders.ts'
 import { RequestLoop } from './request-loop.ts'
@@ -149,6 +150,7 @@ export class KernelSession {
   async #untilServing(): Promise<void> {
     const agreement = await this.#inTime(this.#agreed.promise)
     await this.#inTime(Promise.all([stat(this.mountpoint), statfs(this.mountpoint)]))
+    await raiseReadAhead(this.mountpoint)
     this.#options.log.info(
       {
         mountpoint: this.mountpoint,
