@@ -105,9 +105,16 @@ export function write(
     }
     return request.data.length
   } catch (error) {
+    if (isFullForNow(context, error)) return writeSlowly(context, handle, request)
     loseWrite(context, handle, request, error)
     throw error
   }
+}
+
+/** Whether there is no space but what a checkpoint will free. */
+function isFullForNow({ engine }: FsContext, error: unknown): boolean {
+  const isFull = error instanceof FsError && error.code === 'ENOSPC'
+  return isFull && engine.store.allocator.pendingCount > 0
 }
 
 function writeNow(context: FsContext, file: FileState, request: WriteRequest): void {
@@ -125,7 +132,13 @@ async function writeSlowly(
   try {
     if (request.killPrivileges) await dropPrivileges(context, file.ino)
     if (file.shadow !== undefined) await writersTurn(engine, file.shadow)
-    writeNow(context, file, request)
+    try {
+      writeNow(context, file, request)
+    } catch (error) {
+      if (!isFullForNow(context, error)) throw error
+      await engine.checkpointer.run()
+      writeNow(context, file, request)
+    }
   } catch (error) {
     loseWrite(context, handle, request, error)
     throw error

@@ -62,9 +62,15 @@ export class FileTable {
     // O_RDONLY | O_TRUNC stages too, so closing it has to end what it staged.
     const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY || (flags & OPEN_TRUNC) !== 0
     const fh = this.nextHandle++
-    const handle: OpenFile = { fh, file, isWriter, lastClose: 'clean',
+    const handle: OpenFile = {
+      fh,
+      file,
+      isWriter,
+      lastClose: 'clean',
       isFlushed: false,
-      isReleasing: false, mappedBy: undefined }
+      isReleasing: false,
+      mappedBy: undefined,
+    }
     this.handles.set(handle.fh, handle)
     this.count(file, 1, isWriter)
     return handle

@@ -191,7 +191,7 @@ export class Filesystem implements FilesystemOperations {
   statistics(): FilesystemStatistics {
     const { allocator, device } = this.context.engine.store
     const hostFree = Math.floor(device.blocks.hostFreeBytes() / 4096)
-    const freeCount = allocator.availableCount + hostFree
+    const freeCount = allocator.availableCount + allocator.pendingCount + hostFree
     return {
       blockSize: 4096,
       blockCount: allocator.blockCount + hostFree,

@@ -41,9 +41,11 @@ export async function rollback(context: FsContext, file: FileState): Promise<voi
  */
 const READ_WAIT_MS = 100
 
+const nothing = (): void => undefined
+
 /** Has attributes waited for from now on; shrinks when what it returns is called. */
 function shrinkAfter(context: FsContext, file: FileState, before: number): () => void {
-  let begin = (): void => undefined
+  let begin = nothing
   const resizing = new Promise<void>((resolve) => {
     begin = resolve
   })
@@ -56,7 +58,7 @@ function shrinkAfter(context: FsContext, file: FileState, before: number): () =>
 }
 
 async function shrink(context: FsContext, file: FileState, before: number): Promise<void> {
-  let onTaken = (): void => undefined
+  let onTaken = nothing
   const sizeTaken = new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, READ_WAIT_MS)
     onTaken = () => {

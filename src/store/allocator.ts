@@ -44,6 +44,12 @@ export class Allocator {
     return this.used.bitCount - this.used.setCount - this.reservedCount
   }
 
+  /** Blocks that a checkpoint will make available. */
+  get pendingCount(): number {
+    const sum = (runs: readonly Run[]): number => runs.reduce((total, run) => total + run.count, 0)
+    return sum(this.freed) + sum(this.releasing)
+  }
+
   get mappedCount(): number {
     return this.mapped.setCount
   }
