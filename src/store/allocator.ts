@@ -46,8 +46,7 @@ export class Allocator {
 
   /** Blocks that a checkpoint will make available. */
   get pendingCount(): number {
-    const sum = (runs: readonly Run[]): number => runs.reduce((total, run) => total + run.count, 0)
-    return sum(this.freed) + sum(this.releasing)
+    return countOf(this.freed) + countOf(this.releasing)
   }
 
   get mappedCount(): number {
@@ -162,4 +161,8 @@ export class Allocator {
       throw new FsError('EIO', 'The allocation bitmap refers to blocks behind the end of the file')
     }
   }
+}
+
+function countOf(runs: readonly Run[]): number {
+  return runs.reduce((total, run) => total + run.count, 0)
 }
