@@ -8,7 +8,7 @@ export const INVARIANTS = {
   F2: 'The index belongs to the volume of the superblock.',
   F3: 'The marker is valid, and the block file is as long as it says.',
   F4: 'No commit that was durable is missing from the ring and the index.',
-  F5: 'Every value of the index has its checksum and can be decoded.',
+  F5: 'Every value of the index has its checksum, can be decoded, and is found by its key.',
   F6: 'Every key is of a known kind and has its form.',
   F7: 'Every inode is of a known type and has what belongs to it; inode 1 is the root.',
   F8: 'Every entry leads from a directory to an inode of its type, both with links.',
