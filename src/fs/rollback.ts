@@ -50,6 +50,9 @@ function shrinkAfter(context: FsContext, file: FileState, before: number): () =>
     begin = resolve
   })
     .then(async () => shrink(context, file, before))
+    .catch((error: unknown) => {
+      context.log.error({ ino: file.ino, err: error }, 'the kernel may still show what was dropped')
+    })
     .finally(() => {
       if (file.resizing === resizing) file.resizing = undefined
     })
