@@ -35,6 +35,7 @@ export const ERRNO = {
   ENODATA: 61,
   EPROTO: 71,
   EOPNOTSUPP: 95,
+  ECONNABORTED: 103,
   ESTALE: 116,
 } as const satisfies Readonly<Record<string, number>>
 

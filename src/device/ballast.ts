@@ -20,6 +20,9 @@ export const BALLAST_BYTES = 64 * 1024 * 1024
 /** LevelDB's log, the table written from it and one compaction. */
 const MARGIN_BYTES_MAX = 32 * 1024 * 1024
 
+/** Unit of a file's allocated space in stat(2). */
+const STAT_BLOCK_BYTES = 512
+
 export class Ballast {
   readonly #path: string
   readonly #folder: string
@@ -32,13 +35,21 @@ export class Ballast {
   constructor(path: string, folder: string, sizeBytes?: number) {
     this.#path = path
     this.#folder = folder
-    this.#heldBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-    this.#sizeBytes = sizeBytes ?? (this.#heldBytes > 0 ? this.#heldBytes : BALLAST_BYTES)
+    const found = statSync(path, { throwIfNoEntry: false })
+    const size = found?.size ?? 0
+    this.#sizeBytes = sizeBytes ?? (size > 0 ? size : BALLAST_BYTES)
+    // A file that was released keeps its length, which tells the next one how much to hold.
+    this.#heldBytes = (found?.blocks ?? 0) * STAT_BLOCK_BYTES >= size ? size : 0
     this.#marginBytes = Math.min(MARGIN_BYTES_MAX, Math.ceil(this.#sizeBytes / 2))
   }
 
   isReleased(): boolean {
     return this.#heldBytes < this.#sizeBytes
+  }
+
+  /** Whether LevelDB may grow: what the ballast was is its own until little of that is left. */
+  hasSpace(): boolean {
+    return !this.isReleased() || this.#hostFreeBytes() >= this.#marginBytes
   }
 
   /** What the host could give to the data: not the margin, nor what the ballast lacks. */
@@ -60,6 +71,7 @@ export class Ballast {
     if (this.#heldBytes === 0) return
     onHost('release', this.#path, () => {
       truncateSync(this.#path, 0)
+      truncateSync(this.#path, this.#sizeBytes)
     })
     this.#heldBytes = 0
   }
@@ -92,6 +104,7 @@ export class Ballast {
       fsyncSync(fd)
     } catch (error) {
       ftruncateSync(fd, 0)
+      ftruncateSync(fd, this.#sizeBytes)
       throw error
     }
   }

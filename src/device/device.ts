@@ -68,6 +68,8 @@ export type IndexOp =
 
 /** Metadata. Keys are ordered by their bytes. */
 export interface Index {
+  /** Whether it can take more; false when the space that it holds in reserve is used up, too. */
+  readonly hasSpace: boolean
   /** The value of a key. Throws FsError EIO. */
   get(key: string): Uint8Array | undefined
   /** Entries with `from <= key < to` in key order, as of the call. */

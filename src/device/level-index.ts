@@ -34,6 +34,10 @@ export class LevelIndex implements Index {
     this.#folder = onHost('open', options.path, () => openSync(options.path, 'r'))
   }
 
+  get hasSpace(): boolean {
+    return this.#options.ballast.hasSpace()
+  }
+
   get(key: string): Uint8Array | undefined {
     return onHost('read', this.#options.path, () =>
       this.#level.database.getSync(Buffer.from(key, 'latin1')),

@@ -4,6 +4,7 @@ import { OneBatch } from './one-batch.ts'
 import { OrderedMap } from './ordered-map.ts'
 
 export class MemoryIndex implements Index {
+  readonly hasSpace = true
   readonly #entries: OrderedMap<Uint8Array>
   readonly #oneBatch = new OneBatch()
 

@@ -26,6 +26,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
   handle.lastClose = closeKind(context, caller.pid)
   handle.isFlushed = true
   handle.mappedBy = context.processes.hasMapped(caller.pid, file.ino) ? caller.pid : undefined
+  file.isMappedAfterClose = handle.mappedBy !== undefined
   if (handle.lastClose === 'clean' || context.files.writerCount(file) > 1) return
   if (file.shadow === undefined || (await context.processes.hasWriter(file.ino))) return
   await discard(context, file, 'its last writer died')
@@ -50,11 +51,25 @@ export async function onRelease(context: FsContext, handle: OpenFile): Promise<v
  * descriptors long ago, so how it ends is looked up now. For others it is too late to look: a
  * process that closes and then exits with an error has closed in order.
  */
-function hasDied({ processes }: FsContext, { lastClose, mappedBy }: OpenFile): boolean {
+function hasDied({ processes }: FsContext, handle: OpenFile): boolean {
+  const { lastClose, mappedBy, mapperEnd } = handle
   if (lastClose === 'died') return true
   if (mappedBy === undefined) return false
+  if (mapperEnd !== undefined) return mapperEnd === 'died'
   // Gone already: nobody can say how, and half an update is worse than none.
   return ['died', 'unknown'].includes(processes.state(mappedBy))
+}
+
+/**
+ * Pages of a file are written back. When a process ends that has the file mapped, it waits for that,
+ * so this is a moment at which its end can be seen; at RELEASE its parent may have reaped it.
+ */
+export function watchMappers({ files, processes }: FsContext, file: FileState): void {
+  for (const handle of files.writers(file)) {
+    if (handle.mappedBy === undefined) continue
+    const state = processes.state(handle.mappedBy)
+    if (state === 'exited' || state === 'died') handle.mapperEnd = state
+  }
 }
 
 /**

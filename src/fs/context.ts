@@ -7,7 +7,6 @@ import type { FileTable } from './file-table.ts'
 import type { Awaitable, KernelCache } from './operations.ts'
 import type { Processes } from './processes.ts'
 import type { References } from './references.ts'
-import type { MetadataSpace } from './space.ts'
 
 export interface FilesystemOptions {
   /** New files are opted in, wherever they are made. */
@@ -22,7 +21,6 @@ export interface FsContext {
   readonly files: FileTable
   readonly references: References
   readonly accessTimes: AccessTimes
-  readonly space: MetadataSpace
   readonly kernel: KernelCache
   readonly processes: Processes
   readonly options: FilesystemOptions

@@ -7,7 +7,7 @@ import type { FileState } from '../txn/shadow-fork.ts'
 import { mustWait, writersTurn } from '../txn/spill.ts'
 import { stageWrite } from '../txn/stage.ts'
 import { getAttributes, hasPrivileges, killPrivileges, truncate } from './attributes.ts'
-import { onFlush, onRelease } from './close-policy.ts'
+import { onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import type { OpenFile } from './file-table.ts'
 import { findDirent } from './names.ts'
@@ -94,6 +94,7 @@ export function write(
   try {
     engine.health.assertWritable()
     const { file } = handle
+    if (file.isMappedAfterClose && request.fromCache) watchMappers(context, file)
     const needsCare =
       file.lock.isHeld ||
       mustWait(engine) ||

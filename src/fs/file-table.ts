@@ -20,6 +20,8 @@ export interface OpenFile {
   lastClose: CloseKind
   /** Who closed its descriptor last and kept the file mapped. */
   mappedBy: number | undefined
+  /** How that process was seen to end, by its last pages being written back. */
+  mapperEnd: 'exited' | 'died' | undefined
   /** Whether any descriptor was closed yet. */
   isFlushed: boolean
   isReleasing: boolean
@@ -70,6 +72,7 @@ export class FileTable {
       isFlushed: false,
       isReleasing: false,
       mappedBy: undefined,
+      mapperEnd: undefined,
     }
     this.handles.set(handle.fh, handle)
     this.count(file, 1, isWriter)

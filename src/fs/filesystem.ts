@@ -35,7 +35,6 @@ import type {
 import type { Processes } from './processes.ts'
 import { References } from './references.ts'
 import { rename } from './rename.ts'
-import { MetadataSpace } from './space.ts'
 import * as xattrs from './xattrs.ts'
 
 export interface FilesystemParts {
@@ -62,8 +61,7 @@ export class Filesystem implements FilesystemOperations {
     const accessTimes = new AccessTimes(parts.engine, parts.options.noAccessTimes)
     const files = new FileTable()
     const references = new References()
-    const space = new MetadataSpace(parts.engine.store.device)
-    this.context = { ...parts, reaper, files, references, accessTimes, space }
+    this.context = { ...parts, reaper, files, references, accessTimes }
   }
 
   lookup(parent: Ino, name: string): Attributes | undefined {

@@ -18,6 +18,7 @@ import { getAttributes } from './attributes.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { addName, checkNewName, dropLink, findDirent, getDirent, removeName } from './names.ts'
 import type { Attributes, Awaitable, Caller } from './operations.ts'
+import { assertSpaceForMetadata } from './space.ts'
 
 const SET_GROUP_ID = 0o2000
 const INHERITED_FLAGS = INODE_ATOMIC | INODE_ON_CLOSE_DISCARD | INODE_ON_CLOSE_KEEP
@@ -53,7 +54,7 @@ export function makeNode(context: FsContext, node: NewNode): Awaitable<Attribute
 export function makeNodeNow(context: FsContext, node: NewNode): Attributes {
   const { engine } = context
   checkNewName(context, node.parent, node.name)
-  context.space.assertAvailable()
+  assertSpaceForMetadata(context.engine.store.device.index)
   const now = engine.clock()
   const inode = inodeFor(context, node, now)
   const change = engine.begin()
@@ -114,7 +115,7 @@ export function link(
     if (inode.nlink === 0) throw new FsError('ENOENT', `Inode ${ino} was removed`)
     if (inode.nlink >= LINK_COUNT_MAX) throw new FsError('EMLINK', 'Too many names for one file')
     checkNewName(context, newParent, newName)
-    context.space.assertAvailable()
+    assertSpaceForMetadata(context.engine.store.device.index)
     const now = engine.clock()
     const change = engine.begin()
     const draft = change.inode(ino)

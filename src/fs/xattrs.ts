@@ -11,6 +11,7 @@ import {
   setControl,
 } from './control-xattrs.ts'
 import type { Awaitable } from './operations.ts'
+import { assertSpaceForMetadata } from './space.ts'
 
 const NAMESPACES = ['user.', 'security.', 'trusted.']
 const NAME_LENGTH_MAX = 255
@@ -63,7 +64,7 @@ export function setXattr(
     const exists = find(context, ino, name) !== undefined
     if (flags === CREATE && exists) throw new FsError('EEXIST', `"${name}" is set`)
     if (flags === REPLACE && !exists) throw new FsError('ENODATA', `"${name}" is not set`)
-    context.space.assertAvailable()
+    assertSpaceForMetadata(context.engine.store.device.index)
     const change = context.engine.begin()
     change.putXattr(ino, name, value)
     change.inode(ino).ctimeNs = context.engine.clock()

@@ -94,9 +94,7 @@ finally: os.kill(reader, signal.SIGKILL)
   await python(program, [mount.at('file')])
 })
 
-const WAITS_FOR_ITSELF = { ...TEST, todo: 'its thread in the kernel waits for its own answer' }
-
-test('a daemon that is killed during rollbacks ends', WAITS_FOR_ITSELF, async (context) => {
+test('a daemon that is killed during rollbacks ends', TEST, async (context) => {
   const mount = await mounted(context)
   const program = `
 path = sys.argv[1]

@@ -13,6 +13,7 @@ import { RUN } from './arbitraries.ts'
 /** An index whose ranges and batches take several turns of the event loop. */
 function slowIndex(index: Index, random: Random): Index {
   return {
+    hasSpace: true,
     get: (key) => index.get(key),
     async *range(from, to) {
       for await (const entry of index.range(from, to)) {

@@ -14,8 +14,9 @@ const STAT_TIMEOUT_MS = 5_000
 export async function prepareMountpoint(mountpoint: string): Promise<string> {
   const target = await resolveMountpoint(mountpoint)
   let state = await stateOf(target)
-  if (state === 'ENOTCONN') {
-    await unmount(target, { lazy: true })
+  if (state === 'ENOTCONN' || state === 'ECONNABORTED') {
+    // Its watchdog may be taking it away just now.
+    await unmount(target, { lazy: true }).catch(() => undefined)
     state = await stateOf(target)
   }
   if (state !== 'directory') throw refusal(target, state)

@@ -80,6 +80,7 @@ export class RequestLoop {
         // A signal came, or the request was taken back while it was being read.
         return true
       }
+      case ERRNO.ECONNABORTED:
       case ERRNO.ENODEV: {
         this.#end()
         return false

@@ -253,6 +253,10 @@ class FaultyIndex implements Index {
     this.#faults = faults
   }
 
+  get hasSpace(): boolean {
+    return this.#index.hasSpace
+  }
+
   get(key: string): Uint8Array | undefined {
     this.#faults.strike('index.get')
     return this.#index.get(key)

@@ -188,6 +188,10 @@ class RecordingIndex implements Index {
     this.#recorder = recorder
   }
 
+  get hasSpace(): boolean {
+    return this.#live.hasSpace
+  }
+
   get(key: string): Uint8Array | undefined {
     return this.#live.get(key)
   }

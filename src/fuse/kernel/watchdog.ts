@@ -1,0 +1,39 @@
+/**
+ * Ends the connection when the daemon was killed and cannot die. A thread of the daemon may be in
+ * the kernel, waiting for pages to be written back, that is for an answer of the daemon itself.
+ * Nothing interrupts that wait; killed then, the daemon stays, holds the device open, and whoever
+ * looks at the mount hangs.
+ *
+ * So a shell waits beside it. It reads from a pipe that the daemon never writes to: the pipe ends
+ * when the daemon has really ended, and the kernel sends SIGTERM when the daemon's main thread dies.
+ * After a second it looks whether any of the daemon is left, and then forces the mount to its end.
+ * It has no descriptor of the device. It takes root, and util-linux's setpriv.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { isPrivileged } from './unmount.ts'
+
+/** `$1` is the daemon's process, `$2` the mount point. */
+const SCRIPT = 'trap : TERM; read -r _; sleep 1; [ ! -d "/proc/$1" ] || umount -i -f "$2"'
+
+export class Watchdog {
+  readonly #shell: ChildProcess | undefined
+
+  constructor(mountpoint: string) {
+    if (!isPrivileged()) return
+    const watch = ['/bin/sh', '-c', SCRIPT, 'sh', String(process.pid), mountpoint]
+    this.#shell = spawn('setpriv', ['--pdeathsig', 'TERM', ...watch], {
+      cwd: '/',
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
+    // Without it the mount works, and a killed daemon may need "umount -f" by hand.
+    this.#shell.on('error', () => undefined)
+    this.#shell.unref()
+  }
+
+  /** The mount has ended in order. */
+  dismiss(): void {
+    this.#shell?.kill('SIGKILL')
+    this.#shell?.stdin?.destroy()
+  }
+}
