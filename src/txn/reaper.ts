@@ -6,7 +6,7 @@
 import type { Ino } from '../store/inode.ts'
 import { pendingMapKey, u32FromKey, xattrGroup } from '../store/keys.ts'
 import type { Engine } from './engine.ts'
-import { releaseMapStep } from './release-map.ts'
+import { MapRelease, releaseMap } from './release-map.ts'
 
 /** Attributes freed by one record: at most 17 blocks of names. */
 const XATTRS_PER_STEP = 256
@@ -14,7 +14,9 @@ const XATTRS_PER_STEP = 256
 export class Reaper {
   private readonly engine: Engine
   private readonly orphans: Ino[] = []
-  private readonly maps: { ino: Ino; generation: number }[] = []
+  private readonly maps: MapRelease[] = []
+  /** What of the first orphan is freed already. */
+  private orphanMap: MapRelease | undefined
   private underWay: Promise<boolean> | undefined
   /** Called when there is work; the session then calls `step` until there is none. */
   onWork: () => void = () => undefined
@@ -34,7 +36,7 @@ export class Reaper {
 
   /** A generation that a truncation replaced; its blocks belong to nobody else. */
   addMap(ino: Ino, generation: number): void {
-    this.maps.push({ ino, generation })
+    this.maps.push(new MapRelease(this.engine, ino, generation))
     this.onWork()
   }
 
@@ -54,14 +56,17 @@ export class Reaper {
     if (this.engine.health.failed || this.engine.health.readOnly) return false
     const [map] = this.maps
     if (map !== undefined) {
-      if (!(await releaseMapStep(this.engine, map.ino, map.generation, undefined))) {
+      if (!(await map.step())) {
         await this.forgetMap(map.ino, map.generation)
         this.maps.shift()
       }
       return !this.isIdle
     }
     const [orphan] = this.orphans
-    if (orphan !== undefined && (await this.reap(orphan))) this.orphans.shift()
+    if (orphan !== undefined && (await this.reap(orphan))) {
+      this.orphans.shift()
+      this.orphanMap = undefined
+    }
     return !this.isIdle
   }
 
@@ -77,12 +82,11 @@ export class Reaper {
     const inode = this.engine.inodes.find(ino)
     const { metadata, maps } = this.engine.store
     if (inode !== undefined && inode.blockCount > 0) {
-      if (await releaseMapStep(this.engine, ino, inode.mapGeneration, undefined)) return false
+      this.orphanMap ??= new MapRelease(this.engine, ino, inode.mapGeneration)
+      if (await this.orphanMap.step()) return false
     }
     const pending = await metadata.scan(pendingMapKey(ino, 0).slice(0, 9))
-    for (const [key] of pending) {
-      while (await releaseMapStep(this.engine, ino, u32FromKey(key, 9), undefined));
-    }
+    for (const [key] of pending) await releaseMap(this.engine, ino, u32FromKey(key, 9), undefined)
     const xattrs = await metadata.scan(xattrGroup(ino))
     while (!this.engine.hasRoom) await this.engine.room()
     const change = this.engine.begin()

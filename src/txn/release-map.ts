@@ -10,35 +10,54 @@
 import { LEAF_BLOCKS, type Leaf } from '../store/leaf.ts'
 import type { Ino } from '../store/inode.ts'
 import type { ExtentMap } from '../store/extent-maps.ts'
+import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
 
-/** Leaves freed by one record: 16 MiB of file, and at worst five blocks of ring. */
-const LEAVES_PER_STEP = 16
+/** Leaves freed by one record: 16 MiB of file, and at worst eleven blocks of ring. */
+const LEAVES_PER_STEP = 64
 
-/** Frees at most one step's worth; returns whether anything is left. */
-export async function releaseMapStep(
-  engine: Engine,
-  ino: Ino,
-  generation: number,
-  liveGeneration: number | undefined,
-): Promise<boolean> {
-  const map = engine.store.maps.get(ino, generation)
-  const leaves = await map.existingLeaves(0, LEAVES_PER_STEP + 1)
-  if (leaves.length === 0) return false
-  while (!engine.hasRoom) await engine.room()
-  const live = liveGeneration === undefined ? undefined : engine.store.maps.get(ino, liveGeneration)
-  const change = engine.begin()
-  for (const leafIndex of leaves.slice(0, LEAVES_PER_STEP)) {
-    const leaf = engine.store.maps.get(ino, generation).leaf(leafIndex)
-    if (leaf === undefined) continue
-    const at = { ino, generation, fileBlock: leafIndex * LEAF_BLOCKS }
-    for (const { slot, count } of ownRuns(leaf, live, leafIndex)) {
-      change.push({ type: 'unmap', ...at, fileBlock: at.fileBlock + slot, count })
-    }
-    change.push({ type: 'drop', ...at })
+export class MapRelease {
+  readonly ino: Ino
+  readonly generation: number
+  private readonly engine: Engine
+  private readonly liveGeneration: number | undefined
+  /** Leaves before this one are freed; the index may still show them. */
+  private next = 0
+
+  constructor(engine: Engine, ino: Ino, generation: number, liveGeneration?: number) {
+    this.engine = engine
+    this.ino = ino
+    this.generation = generation
+    this.liveGeneration = liveGeneration
   }
-  engine.commit(change)
-  return leaves.length > LEAVES_PER_STEP
+
+  /** Frees at most one step's worth; resolves with whether anything is left. */
+  async step(): Promise<boolean> {
+    const { engine, ino, generation } = this
+    const { maps } = engine.store
+    const leaves = await maps.get(ino, generation).existingLeaves(this.next, LEAVES_PER_STEP + 1)
+    if (leaves.length === 0) return false
+    while (!engine.hasRoom) await engine.room()
+    const step = leaves.slice(0, LEAVES_PER_STEP)
+    const change = engine.begin()
+    for (const leafIndex of step) this.pushLeaf(change, leafIndex)
+    engine.commit(change)
+    this.next = (step.at(-1) ?? 0) + 1
+    return leaves.length > LEAVES_PER_STEP
+  }
+
+  private pushLeaf(change: Change, leafIndex: number): void {
+    const { ino, generation, liveGeneration } = this
+    const { maps } = this.engine.store
+    const leaf = maps.get(ino, generation).leaf(leafIndex)
+    if (leaf === undefined) return
+    const live = liveGeneration === undefined ? undefined : maps.get(ino, liveGeneration)
+    const fileBlock = leafIndex * LEAF_BLOCKS
+    for (const { slot, count } of ownRuns(leaf, live, leafIndex)) {
+      change.push({ type: 'unmap', ino, generation, fileBlock: fileBlock + slot, count })
+    }
+    change.push({ type: 'drop', ino, generation, fileBlock })
+  }
 }
 
 /** Frees all of it. */
@@ -48,7 +67,8 @@ export async function releaseMap(
   generation: number,
   liveGeneration: number | undefined,
 ): Promise<void> {
-  while (await releaseMapStep(engine, ino, generation, liveGeneration));
+  const release = new MapRelease(engine, ino, generation, liveGeneration)
+  while (await release.step());
 }
 
 /** Runs of slots whose blocks the live map does not have at the same place. */
