@@ -12,8 +12,20 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { isPrivileged } from './unmount.ts'
 
-/** `$1` is the daemon's process, `$2` the mount point. */
-const SCRIPT = 'trap : TERM; read -r _; sleep 1; [ ! -d "/proc/$1" ] || umount -i -f "$2"'
+/**
+ * `$1` is the daemon's process, `$2` the mount point. A daemon that has died, reaped or not, has no
+ * second thread; then the mount is dead already, or another one by now, and must be left alone.
+ */
+const SCRIPT = `
+trap : TERM
+read -r _
+tasks=/proc/$1/task mount=$2
+for try in 1 2 3 4 5; do
+  sleep 1
+  set -- "$tasks"/*
+  [ $# -gt 1 ] || exit 0
+  umount -i -c -f "$mount"
+done`
 
 export class Watchdog {
   readonly #shell: ChildProcess | undefined
