@@ -119,7 +119,9 @@ function isFullForNow({ engine }: FsContext, error: unknown): boolean {
 }
 
 function writeNow(context: FsContext, file: FileState, request: WriteRequest): void {
-  stageWrite(context.engine, file, request.offset, request.data, () => request.takeMemory())
+  // The kernel's own time comes after the pages, or not at all where the file has it already.
+  const options = { takeMemory: () => request.takeMemory(), keepTime: request.fromCache }
+  stageWrite(context.engine, file, request.offset, request.data, options)
 }
 
 async function writeSlowly(

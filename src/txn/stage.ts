@@ -31,8 +31,15 @@ export function ensureFork(engine: Engine, file: FileState): ShadowFork {
   return file.shadow
 }
 
+export interface StageOptions {
+  /** Lends the memory behind the data until its result is called. */
+  readonly takeMemory?: () => () => void
+  /** Whether somebody else sets the time of the modification: the kernel, for what it cached. */
+  readonly keepTime?: boolean
+}
+
 /**
- * Stages bytes at an offset. `takeMemory` lends the memory behind `data` until its result is called.
+ * Stages bytes at an offset.
  * Throws FsError ENOSPC, EFBIG or EIO, and then nothing of it is staged.
  */
 export function stageWrite(
@@ -40,7 +47,7 @@ export function stageWrite(
   file: FileState,
   offset: number,
   data: Uint8Array,
-  takeMemory?: () => () => void,
+  { takeMemory, keepTime = false }: StageOptions = {},
 ): void {
   const end = offset + data.length
   if (end > FILE_SIZE_MAX)
@@ -52,7 +59,7 @@ export function stageWrite(
     stageInChunks(engine, file, fork, offset, data)
   }
   fork.size = Math.max(fork.size, end)
-  fork.mtimeNs = engine.clock()
+  if (!keepTime) fork.mtimeNs = engine.clock()
 }
 
 function isSpillable(fork: ShadowFork, offset: number, data: Uint8Array): boolean {

@@ -145,3 +145,19 @@ test('create() opens what it made', TIMEOUT, async () => {
   await writeText(fs, opened.fh, 'new')
   assert.equal(await text(fs, attributes.ino), 'new')
 })
+
+test(
+  'the kernel sets the time of what it has cached; every other write sets it itself',
+  TIMEOUT,
+  async () => {
+    const { fs } = await v.freshFilesystem()
+    const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+    await fs.setAttributes(ino, { mtime: 1n, ctime: 1n })
+    await fs.write(fh, { ...v.writeRequest(0, Buffer.from('a')), fromCache: true })
+    await fs.fsync(fh)
+    assert.equal((await stat(fs, ino)).mtimeNs, 1n)
+    await fs.write(fh, v.writeRequest(0, Buffer.from('a')))
+    await fs.fsync(fh)
+    assert.notEqual((await stat(fs, ino)).mtimeNs, 1n)
+  },
+)
