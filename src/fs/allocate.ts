@@ -1,5 +1,6 @@
-/** fallocate(2): punching holes and zeroing ranges. */
+/** fallocate(2): setting space aside, punching holes and zeroing ranges. */
 import { FsError } from '../errors.ts'
+import { stageFill } from '../txn/fill.ts'
 import { stagePunch } from '../txn/punch.ts'
 import { currentSize } from '../txn/read.ts'
 import { stageTruncate } from '../txn/stage.ts'
@@ -11,8 +12,8 @@ const PUNCH_HOLE = 0x02
 const ZERO_RANGE = 0x10
 
 /**
- * Setting space aside for later writes is refused with EOPNOTSUPP: a write goes beside what it
- * replaces, so the space would not be the one it needs. posix_fallocate(3) then writes zeros itself.
+ * All that the kernel passes on. Space behind the end of a file (with KEEP_SIZE) is not set aside:
+ * nothing can be there. Throws FsError ENOSPC, EOPNOTSUPP or EIO.
  */
 export async function allocate(
   context: FsContext,
@@ -24,17 +25,21 @@ export async function allocate(
   const { engine } = context
   const { file } = context.files.handle(fh)
   engine.health.assertWritable()
+  const isFill = (mode & ~KEEP_SIZE) === 0
   const isPunch = mode === (PUNCH_HOLE | KEEP_SIZE)
   const isZero = (mode & ~KEEP_SIZE) === ZERO_RANGE
-  if (!isPunch && !isZero)
+  if (!isFill && !isPunch && !isZero)
     throw new FsError('EOPNOTSUPP', `fallocate mode ${mode} is not supported`)
   const unlock = await file.lock.acquire()
   try {
     const end = offset + lengthBytes
-    if (isZero && (mode & KEEP_SIZE) === 0 && end > currentSize(engine, file)) {
-      stageTruncate(engine, file, end)
+    const keepsSize = (mode & KEEP_SIZE) !== 0
+    if (isFill) {
+      const fillEnd = keepsSize ? Math.min(end, currentSize(engine, file)) : end
+      if (fillEnd > offset) await stageFill(engine, file, offset, fillEnd)
     }
-    await stagePunch(engine, file, offset, lengthBytes)
+    if (!keepsSize && end > currentSize(engine, file)) stageTruncate(engine, file, end)
+    if (!isFill) await stagePunch(engine, file, offset, lengthBytes)
   } finally {
     unlock()
   }

@@ -11,7 +11,7 @@ import { onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import type { OpenFile } from './file-table.ts'
 import { findDirent } from './names.ts'
-import { makeNodeNow, reapIfForgotten, referenced } from './namespace.ts'
+import { makeNodeNow, makeUnnamedNow, reapIfForgotten, referenced } from './namespace.ts'
 import {
   type Attributes,
   type Awaitable,
@@ -64,6 +64,21 @@ export function create(
             caller,
           })
         : referenced(context, existing.ino)
+    const handle = context.files.open(attributes.ino, flags)
+    return { attributes, opened: { fh: handle.fh, keepCache: true } }
+  })
+}
+
+export function makeUnnamed(
+  context: FsContext,
+  parent: Ino,
+  mode: number,
+  flags: number,
+  caller: Caller,
+): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }> {
+  return whenRoom(context, () => {
+    const node = { parent, mode: TYPE_FILE | (mode & ~TYPE_MASK), caller }
+    const attributes = makeUnnamedNow(context, node)
     const handle = context.files.open(attributes.ino, flags)
     return { attributes, opened: { fh: handle.fh, keepCache: true } }
   })

@@ -35,6 +35,7 @@ import type {
 import type { Processes } from './processes.ts'
 import { References } from './references.ts'
 import { rename } from './rename.ts'
+import { seek } from './seek.ts'
 import * as xattrs from './xattrs.ts'
 
 export interface FilesystemParts {
@@ -164,6 +165,19 @@ export class Filesystem implements FilesystemOperations {
 
   fsync(fh: FileHandle): Promise<void> {
     return data.fsync(this.context, fh)
+  }
+
+  makeUnnamed(
+    parent: Ino,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }> {
+    return data.makeUnnamed(this.context, parent, mode, flags, caller)
+  }
+
+  seek(fh: FileHandle, offset: number, whence: number): Promise<number> {
+    return seek(this.context, fh, offset, whence)
   }
 
   allocate(fh: FileHandle, mode: number, offset: number, lengthBytes: number): Promise<void> {

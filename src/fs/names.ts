@@ -32,12 +32,17 @@ export function getDirent(context: FsContext, parent: Ino, name: string): Dirent
 /** Whether a new entry may be made. Throws FsError ENAMETOOLONG, EEXIST, ENOTDIR or ENOENT. */
 export function checkNewName(context: FsContext, parent: Ino, name: string): void {
   checkNameLength(name)
-  const directory = context.engine.inodes.get(parent)
-  if (!isDirectory(directory)) throw new FsError('ENOTDIR', `Inode ${parent} is not a directory`)
-  if (directory.nlink === 0) throw new FsError('ENOENT', `Directory ${parent} was removed`)
+  checkDirectory(context, parent)
   if (findDirent(context, parent, name) !== undefined) {
     throw new FsError('EEXIST', `"${name}" exists`)
   }
+}
+
+/** Whether something may be made in a directory. Throws FsError ENOTDIR or ENOENT. */
+export function checkDirectory(context: FsContext, ino: Ino): void {
+  const directory = context.engine.inodes.get(ino)
+  if (!isDirectory(directory)) throw new FsError('ENOTDIR', `Inode ${ino} is not a directory`)
+  if (directory.nlink === 0) throw new FsError('ENOENT', `Directory ${ino} was removed`)
 }
 
 export function checkNameLength(name: string): void {

@@ -16,7 +16,15 @@ import {
 import { discardLocked } from '../txn/discard.ts'
 import { getAttributes } from './attributes.ts'
 import { type FsContext, whenRoom } from './context.ts'
-import { addName, checkNewName, dropLink, findDirent, getDirent, removeName } from './names.ts'
+import {
+  addName,
+  checkDirectory,
+  checkNewName,
+  dropLink,
+  findDirent,
+  getDirent,
+  removeName,
+} from './names.ts'
 import type { Attributes, Awaitable, Caller } from './operations.ts'
 import { assertSpaceForMetadata } from './space.ts'
 
@@ -25,18 +33,30 @@ const INHERITED_FLAGS = INODE_ATOMIC | INODE_ON_CLOSE_DISCARD | INODE_ON_CLOSE_K
 const SYMLINK_LENGTH_MAX = 4095
 const LINK_COUNT_MAX = 0x7fff_ffff
 
-export interface NewNode {
+/** What is made in a directory, with or without a name in it. */
+interface UnnamedNode {
   readonly parent: Ino
-  readonly name: string
   readonly mode: number
   readonly caller: Caller
   readonly rdev?: number
   readonly target?: Uint8Array
 }
 
+export interface NewNode extends UnnamedNode {
+  readonly name: string
+}
+
 export function lookup(context: FsContext, parent: Ino, name: string): Attributes | undefined {
+  if (name === '.' || name === '..') return lookupByNumber(context, parent, name)
   const dirent = findDirent(context, parent, name)
   return dirent === undefined ? undefined : referenced(context, dirent.ino)
+}
+
+/** An inode that the kernel has only a number of, from a file handle, or the parent of such a one. */
+function lookupByNumber(context: FsContext, ino: Ino, name: '.' | '..'): Attributes | undefined {
+  const inode = context.engine.inodes.find(ino)
+  if (inode === undefined || (inode.nlink === 0 && !context.references.has(ino))) return undefined
+  return referenced(context, name === '.' ? ino : inode.parent)
 }
 
 /** Attributes of an inode that the kernel now has one reference more to. */
@@ -64,7 +84,22 @@ export function makeNodeNow(context: FsContext, node: NewNode): Attributes {
   return referenced(context, inode.ino)
 }
 
-function inodeFor(context: FsContext, node: NewNode, now: bigint): Inode {
+/** A file of O_TMPFILE: an orphan until `link` gives it a name. Requires: the journal has room. */
+export function makeUnnamedNow(context: FsContext, node: UnnamedNode): Attributes {
+  const { engine } = context
+  checkDirectory(context, node.parent)
+  assertSpaceForMetadata(engine.store.device.index)
+  const inode = inodeFor(context, node, engine.clock())
+  inode.nlink = 0
+  const change = engine.begin()
+  change.addInode(inode)
+  change.putOrphan(inode.ino)
+  engine.commit(change)
+  context.references.linkable.add(inode.ino)
+  return referenced(context, inode.ino)
+}
+
+function inodeFor(context: FsContext, node: UnnamedNode, now: bigint): Inode {
   const parent = context.engine.inodes.get(node.parent)
   const inode = newInode(context.engine.takeIno(), node.mode, now)
   inode.uid = node.caller.uid
@@ -112,7 +147,8 @@ export function link(
     const { engine } = context
     const inode = engine.inodes.get(ino)
     if (isDirectory(inode)) throw new FsError('EPERM', 'A directory has one name only')
-    if (inode.nlink === 0) throw new FsError('ENOENT', `Inode ${ino} was removed`)
+    const isUnnamed = context.references.linkable.has(ino)
+    if (inode.nlink === 0 && !isUnnamed) throw new FsError('ENOENT', `Inode ${ino} was removed`)
     if (inode.nlink >= LINK_COUNT_MAX) throw new FsError('EMLINK', 'Too many names for one file')
     checkNewName(context, newParent, newName)
     assertSpaceForMetadata(context.engine.store.device.index)
@@ -121,8 +157,10 @@ export function link(
     const draft = change.inode(ino)
     draft.nlink++
     draft.ctimeNs = now
+    if (isUnnamed) change.removeOrphan(ino)
     addName(change, newParent, newName, draft, now)
     engine.commit(change)
+    context.references.linkable.delete(ino)
     return referenced(context, ino)
   })
 }

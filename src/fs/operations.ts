@@ -151,6 +151,16 @@ export interface FilesystemOperations {
   release(fh: FileHandle, caller: Caller): Awaitable<void>
   fsync(fh: FileHandle, dataOnly: boolean): Awaitable<void>
 
+  /** Makes a file without a name; the last reference ends it unless it gets one. */
+  makeUnnamed(
+    parent: Ino,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }>
+
+  /** lseek(2) with `whence` SEEK_DATA (3) or SEEK_HOLE (4). Throws FsError ENXIO or EINVAL. */
+  seek(fh: FileHandle, offset: number, whence: number): Awaitable<number>
   /** fallocate(2); `mode` has its flags. */
   allocate(fh: FileHandle, mode: number, offset: number, lengthBytes: number): Awaitable<void>
 

@@ -7,6 +7,8 @@ import type { Ino } from '../store/inode.ts'
 
 export class References {
   private readonly counts = new Map<Ino, number>()
+  /** Files that were made without a name and may still be given one. */
+  readonly linkable = new Set<Ino>()
 
   has(ino: Ino): boolean {
     return this.counts.has(ino)
@@ -21,7 +23,10 @@ export class References {
     const left = (this.counts.get(ino) ?? 0) - count
     invariant(left >= 0, 'the kernel forgets no more than it looked up')
     if (left > 0) this.counts.set(ino, left)
-    else this.counts.delete(ino)
+    else {
+      this.counts.delete(ino)
+      this.linkable.delete(ino)
+    }
     return left === 0
   }
 

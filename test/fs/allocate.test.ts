@@ -67,10 +67,48 @@ test('allocate() is staged: a rollback brings the content back', TIMEOUT, async 
   assert.deepEqual(await v.contentOf(fs, ino), Buffer.alloc(100_000, 7))
 })
 
-test('allocate() refuses to set space aside', TIMEOUT, async () => {
+test(
+  'allocate() without a flag fills holes, keeps content, and grows the file',
+  TIMEOUT,
+  async () => {
+    const { fs, volume } = await v.freshFilesystem()
+    const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+    await fs.write(fh, v.writeRequest(50 * 4096, Buffer.from('content')))
+    await fs.allocate(fh, 0, 5000, 400 * 4096)
+    const expected = Buffer.alloc(5000 + 400 * 4096)
+    expected.write('content', 50 * 4096)
+    assert.deepEqual(await v.contentOf(fs, ino), expected)
+    await fs.fsync(fh)
+    assert.equal(volume.engine.store.allocator.mappedCount, 401)
+    assert.deepEqual(await v.contentOf(fs, ino), expected)
+  },
+)
+
+test('allocate() with KEEP_SIZE fills up to the end of the file', TIMEOUT, async () => {
+  const { fs, volume } = await v.freshFilesystem()
+  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+  await fs.setAttributes(ino, { size: 10_000, fh })
+  await fs.allocate(fh, 1, 0, 1_000_000)
+  await fs.fsync(fh)
+  assert.equal(volume.engine.store.allocator.mappedCount, 3)
+  assert.deepEqual(await v.contentOf(fs, ino), Buffer.alloc(10_000))
+})
+
+test('allocate() of more than there is fails at once and changes nothing', TIMEOUT, async () => {
+  const { fs, volume } = await v.freshFilesystem()
+  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+  const { freeCount } = fs.statistics()
+  await assert.rejects(async () => fs.allocate(fh, 0, 0, (freeCount + 1) * 4096), {
+    code: 'ENOSPC',
+  })
+  assert.equal((await fs.getAttributes(ino)).size, 0)
+  assert.equal(volume.engine.store.allocator.mappedCount, 0)
+})
+
+test('allocate() refuses what the kernel does not forward', TIMEOUT, async () => {
   const { fs } = await v.freshFilesystem()
   const { fh } = await v.createFile(fs, v.ROOT, 'a')
-  for (const mode of [0, 1, 8]) {
+  for (const mode of [8, 0x20, 0x40]) {
     await assert.rejects(async () => fs.allocate(fh, mode, 0, 4096), { code: 'EOPNOTSUPP' })
   }
 })

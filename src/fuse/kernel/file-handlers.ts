@@ -4,13 +4,14 @@ import type { Awaitable, Opened } from '../../fs/operations.ts'
 import { invariant } from '../../errors.ts'
 import { OPEN_TRUNC } from '../../fs/operations.ts'
 import { FSYNC_DATA_ONLY, OPEN_KILL_SUIDGID, WRITE_CACHE, WRITE_KILL_SUIDGID } from './protocol.ts'
-import { encodeCreated, encodeDone, encodeOpened, encodeSize } from './replies.ts'
+import { encodeCreated, encodeDone, encodeOffset, encodeOpened, encodeSize } from './replies.ts'
 import {
   decodeAllocate,
   decodeCreate,
   decodeHandle,
   decodeOpen,
   decodeRead,
+  decodeSeek,
   decodeSync,
   decodeWrite,
 } from './request-decoders.ts'
@@ -49,6 +50,15 @@ export const create: Handler = (edge, { ino, caller, body }) => {
   )
 }
 
+/** TMPFILE; the request has a name, which means nothing. */
+export const makeUnnamed: Handler = (edge, { ino, caller, body }) => {
+  const { mode, flags } = decodeCreate(body)
+  return whenReady(
+    edge.filesystem.makeUnnamed(ino, mode, flags, caller),
+    ({ attributes, opened }) => encodeCreated(attributes, opened, edge.timeouts),
+  )
+}
+
 export const read: Handler = (edge, { body }) => {
   const { fh, offset, lengthBytes } = decodeRead(body)
   return whenReady(edge.filesystem.read(fh, offset, lengthBytes), (pieces) => {
@@ -74,6 +84,11 @@ export const write: Handler = (edge, request) => {
 export const allocate: Handler = (edge, { body }) => {
   const { fh, mode, offset, lengthBytes } = decodeAllocate(body)
   return whenReady(edge.filesystem.allocate(fh, mode, offset, lengthBytes), encodeDone)
+}
+
+export const seek: Handler = (edge, { body }) => {
+  const { fh, offset, whence } = decodeSeek(body)
+  return whenReady(edge.filesystem.seek(fh, offset, whence), encodeOffset)
 }
 
 export const flush: Handler = (edge, { caller, body }) =>

@@ -66,10 +66,10 @@ const TABLE: ReadonlyMap<number, Handler> = new Map<number, Handler>([
 
   // The kernel checks permissions itself (default_permissions).
   [OPCODE.ACCESS, refuse('ENOSYS')],
-  [OPCODE.LSEEK, refuse('ENOSYS')],
+  [OPCODE.LSEEK, files.seek],
   [OPCODE.COPY_FILE_RANGE, refuse('ENOSYS')],
   [OPCODE.FALLOCATE, files.allocate],
-  [OPCODE.TMPFILE, refuse('EOPNOTSUPP')],
+  [OPCODE.TMPFILE, files.makeUnnamed],
   [OPCODE.IOCTL, refuse('ENOTTY')],
   [OPCODE.POLL, refuse('ENOSYS')],
   [OPCODE.BMAP, refuse('ENOSYS')],

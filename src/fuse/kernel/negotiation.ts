@@ -18,8 +18,7 @@ const CONGESTION_COUNT = 48
 const TIME_GRANULARITY_NS = 1
 
 // Not wanted although offered: locks are kept by the kernel itself, nobody else sees the files;
-// the payload of splices could not be aligned; without EXPORT_SUPPORT nothing comes for an inode
-// that the kernel has forgotten.
+// the payload of splices could not be aligned.
 const WANTED = Object.values(FEATURE).reduce((all, feature) => all | feature, 0)
 
 /** What was agreed on with the kernel. */

@@ -21,6 +21,13 @@ export function newReply(payloadSize: number): Buffer {
   return Buffer.alloc(REPLY_HEADER_SIZE + payloadSize)
 }
 
+/** An offset of a file. */
+export function encodeOffset(offset: number): Buffer {
+  const reply = newReply(8)
+  writeU64(reply, offset, REPLY_HEADER_SIZE)
+  return reply
+}
+
 /** Success without a payload. */
 export function encodeDone(): Buffer {
   return newReply(0)

@@ -227,6 +227,16 @@ export function decodeAllocate(body: RequestBody): AllocateRequest {
   return { fh: body.u64(), offset: body.u64(), lengthBytes: body.u64(), mode: body.u32() }
 }
 
+export interface SeekRequest {
+  readonly fh: number
+  readonly offset: number
+  readonly whence: number
+}
+
+export function decodeSeek(body: RequestBody): SeekRequest {
+  return { fh: body.u64(), offset: body.u64(), whence: body.u32() }
+}
+
 /** FLUSH, RELEASE and RELEASEDIR begin with the handle, which is all that counts here. */
 export function decodeHandle(body: RequestBody): number {
   const fh = body.u64()

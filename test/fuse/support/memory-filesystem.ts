@@ -204,6 +204,14 @@ export class MemoryFilesystem implements FilesystemOperations {
     await nextTurn()
   }
 
+  makeUnnamed(): never {
+    throw new FsError('EOPNOTSUPP', 'Not in this test')
+  }
+
+  seek(): never {
+    throw new FsError('ENOSYS', 'Not in this test')
+  }
+
   allocate(): void {
     throw new FsError('EOPNOTSUPP', 'This filesystem does not punch holes')
   }
