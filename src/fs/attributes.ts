@@ -4,6 +4,7 @@ import { INODE_HAS_XATTRS, type Ino, type Inode, isDirectory, isFile } from '../
 import type { Change } from '../txn/change.ts'
 import { stageTruncate } from '../txn/stage.ts'
 import type { FileState, ShadowFork } from '../txn/shadow-fork.ts'
+import { followMode } from './acl-xattrs.ts'
 import { afterTruncateByName } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import type { AttributeChanges, Attributes, Awaitable } from './operations.ts'
@@ -97,6 +98,7 @@ function changeRest(
     const change = context.engine.begin()
     const draft = change.inode(ino)
     applyChanges(change, draft, changes, context.engine.clock())
+    if (changes.mode !== undefined) followMode(context, change, draft)
     context.engine.commit(change)
     // A time set by hand is newer than what was staged before it, so publishing keeps it.
     const fork = context.files.find(ino)?.shadow

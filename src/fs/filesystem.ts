@@ -218,8 +218,14 @@ export class Filesystem implements FilesystemOperations {
     return xattrs.getXattr(this.context, ino, name)
   }
 
-  setXattr(ino: Ino, name: string, value: Uint8Array, flags: number): Awaitable<void> {
-    return xattrs.setXattr(this.context, ino, name, value, flags)
+  setXattr(
+    ino: Ino,
+    name: string,
+    value: Uint8Array,
+    flags: number,
+    killsSetGroupId = false,
+  ): Awaitable<void> {
+    return xattrs.setXattr(this.context, ino, name, value, { flags, killsSetGroupId })
   }
 
   listXattr(ino: Ino): Promise<readonly string[]> {

@@ -14,6 +14,8 @@ import {
   newInode,
 } from '../store/inode.ts'
 import { discardLocked } from '../txn/discard.ts'
+import type { Change } from '../txn/change.ts'
+import { inheritAcl } from './acl-xattrs.ts'
 import { getAttributes } from './attributes.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import {
@@ -78,7 +80,7 @@ export function makeNodeNow(context: FsContext, node: NewNode): Attributes {
   const now = engine.clock()
   const inode = inodeFor(context, node, now)
   const change = engine.begin()
-  change.addInode(inode)
+  addInode(context, change, inode, node)
   addName(change, node.parent, node.name, inode, now)
   engine.commit(change)
   return referenced(context, inode.ino)
@@ -92,11 +94,17 @@ export function makeUnnamedNow(context: FsContext, node: UnnamedNode): Attribute
   const inode = inodeFor(context, node, engine.clock())
   inode.nlink = 0
   const change = engine.begin()
-  change.addInode(inode)
+  addInode(context, change, inode, node)
   change.putOrphan(inode.ino)
   engine.commit(change)
   context.references.linkable.add(inode.ino)
   return referenced(context, inode.ino)
+}
+
+function addInode(context: FsContext, change: Change, inode: Inode, node: UnnamedNode): void {
+  change.addInode(inode)
+  const parent = context.engine.inodes.get(node.parent)
+  inheritAcl(context, change, inode, parent, node.caller.umask ?? 0)
 }
 
 function inodeFor(context: FsContext, node: UnnamedNode, now: bigint): Inode {

@@ -18,6 +18,8 @@ export interface Caller {
   readonly uid: number
   readonly gid: number
   readonly pid: number
+  /** Permissions that what the caller makes does not get, unless a default ACL says otherwise. */
+  readonly umask?: number
 }
 
 /** What stat(2) shows. Times are nanoseconds since 1970. */
@@ -173,13 +175,16 @@ export interface FilesystemOperations {
   statistics(): Awaitable<FilesystemStatistics>
 
   getXattr(ino: Ino, name: string): Awaitable<Uint8Array>
-  /** `flags`: 1 = XATTR_CREATE, 2 = XATTR_REPLACE. */
+  /**
+   * `flags`: 1 = XATTR_CREATE, 2 = XATTR_REPLACE; `killsSetGroupId`: who sets an ACL is not of the
+   * file's group.
+   */
   setXattr(
     ino: Ino,
     name: string,
     value: Uint8Array,
     flags: number,
-    caller: Caller,
+    killsSetGroupId?: boolean,
   ): Awaitable<void>
   listXattr(ino: Ino): Awaitable<readonly string[]>
   removeXattr(ino: Ino, name: string): Awaitable<void>

@@ -2,6 +2,8 @@
 import { FsError } from '../errors.ts'
 import { INODE_HAS_XATTRS, type Ino } from '../store/inode.ts'
 import { xattrGroup, xattrKey } from '../store/keys.ts'
+import { setAcl } from './acl-xattrs.ts'
+import { isAclName } from './acl.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import {
   getControl,
@@ -19,8 +21,14 @@ const VALUE_SIZE_MAX = 65_536
 const CREATE = 1
 const REPLACE = 2
 
-/** Throws FsError EOPNOTSUPP for a namespace that is not kept, as for ACLs, EINVAL or ERANGE. */
+export interface SetOptions {
+  readonly flags: number
+  readonly killsSetGroupId: boolean
+}
+
+/** Throws FsError EOPNOTSUPP for a namespace that is not kept, EINVAL or ERANGE. */
 function checkName(name: string): void {
+  if (isAclName(name)) return
   if (!NAMESPACES.some((namespace) => name.startsWith(namespace))) {
     throw new FsError('EOPNOTSUPP', `Extended attributes like "${name}" are not supported`)
   }
@@ -51,7 +59,7 @@ export function setXattr(
   ino: Ino,
   name: string,
   value: Uint8Array,
-  flags: number,
+  { flags, killsSetGroupId }: SetOptions,
 ): Awaitable<void> {
   if (isControlName(name)) {
     return setControl(context, ino, name, Buffer.from(value).toString('latin1').trimEnd())
@@ -66,7 +74,8 @@ export function setXattr(
     if (flags === REPLACE && !exists) throw new FsError('ENODATA', `"${name}" is not set`)
     assertSpaceForMetadata(context.engine.store.device.index)
     const change = context.engine.begin()
-    change.putXattr(ino, name, value)
+    if (isAclName(name)) setAcl(change, ino, name, value, killsSetGroupId)
+    else change.putXattr(ino, name, value)
     change.inode(ino).ctimeNs = context.engine.clock()
     context.engine.commit(change)
   })

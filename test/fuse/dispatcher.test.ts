@@ -30,6 +30,7 @@ class Bench {
           isOwnQuestion: () => Promise.resolve(false),
           isOurs: () => false,
         },
+        features: () => 0,
         initialise: () => Buffer.alloc(16),
       },
       replies: {

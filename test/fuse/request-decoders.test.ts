@@ -23,7 +23,8 @@ const DECODERS: readonly ((body: RequestBody) => unknown)[] = [
   decoders.decodeWrite,
   decoders.decodeSync,
   decoders.decodeHandle,
-  decoders.decodeSetXattr,
+  (body) => decoders.decodeSetXattr(body, false),
+  (body) => decoders.decodeSetXattr(body, true),
   decoders.decodeGetXattr,
   decoders.decodeListXattr,
 ]

@@ -10,6 +10,8 @@ export interface Edge {
   readonly resizes: ResizeRequests
   /** Agrees with the kernel; returns the answer. */
   initialise(offer: InitRequest): Buffer
+  /** The features that were agreed on; none before. */
+  features(): number
 }
 
 /** Tells the requests that a resize by this program causes from all others. */

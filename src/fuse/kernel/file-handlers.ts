@@ -43,18 +43,18 @@ async function killPrivileges(
 
 /** OPEN_KILL_SUIDGID is ignored here: a file that has just been made keeps the mode asked for. */
 export const create: Handler = (edge, { ino, caller, body }) => {
-  const { name, mode, flags } = decodeCreate(body)
+  const { name, mode, umask, flags } = decodeCreate(body)
   return whenReady(
-    edge.filesystem.create(ino, name, mode, flags, caller),
+    edge.filesystem.create(ino, name, mode, flags, { ...caller, umask }),
     ({ attributes, opened }) => encodeCreated(attributes, opened, edge.timeouts),
   )
 }
 
 /** TMPFILE; the request has a name, which means nothing. */
 export const makeUnnamed: Handler = (edge, { ino, caller, body }) => {
-  const { mode, flags } = decodeCreate(body)
+  const { mode, umask, flags } = decodeCreate(body)
   return whenReady(
-    edge.filesystem.makeUnnamed(ino, mode, flags, caller),
+    edge.filesystem.makeUnnamed(ino, mode, flags, { ...caller, umask }),
     ({ attributes, opened }) => encodeCreated(attributes, opened, edge.timeouts),
   )
 }

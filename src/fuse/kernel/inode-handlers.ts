@@ -85,13 +85,13 @@ export const readLink: Handler = (edge, { ino }) =>
   whenReady(edge.filesystem.readLink(ino), encodeBytes)
 
 export const makeNode: Handler = (edge, { ino, caller, body }) => {
-  const { name, mode, rdev } = decodeMakeNode(body)
-  return replyEntry(edge, edge.filesystem.makeNode(ino, name, mode, rdev, caller))
+  const { name, mode, umask, rdev } = decodeMakeNode(body)
+  return replyEntry(edge, edge.filesystem.makeNode(ino, name, mode, rdev, { ...caller, umask }))
 }
 
 export const makeDirectory: Handler = (edge, { ino, caller, body }) => {
-  const { name, mode } = decodeMakeDirectory(body)
-  return replyEntry(edge, edge.filesystem.makeDirectory(ino, name, mode, caller))
+  const { name, mode, umask } = decodeMakeDirectory(body)
+  return replyEntry(edge, edge.filesystem.makeDirectory(ino, name, mode, { ...caller, umask }))
 }
 
 export const makeSymlink: Handler = (edge, { ino, caller, body }) => {

@@ -82,20 +82,22 @@ export interface MakeRequest {
   readonly name: string
   /** Type and permissions. */
   readonly mode: number
+  readonly umask: number
   readonly rdev: number
 }
 
 export function decodeMakeNode(body: RequestBody): MakeRequest {
   const mode = body.u32()
   const rdev = body.u32()
-  body.skip(8)
-  return { name: body.name(), mode: withType(mode, S_IFREG), rdev }
+  const umask = body.u32()
+  body.skip(4)
+  return { name: body.name(), mode: withType(mode, S_IFREG), umask, rdev }
 }
 
 export function decodeMakeDirectory(body: RequestBody): MakeRequest {
   const mode = body.u32()
-  body.skip(4)
-  return { name: body.name(), mode: withType(mode, S_IFDIR), rdev: 0 }
+  const umask = body.u32()
+  return { name: body.name(), mode: withType(mode, S_IFDIR), umask, rdev: 0 }
 }
 
 /** Adds the type that the operation implies and the kernel leaves out. */
@@ -165,14 +167,16 @@ export function decodeOpen(body: RequestBody): OpenRequest {
 export interface CreateRequest {
   readonly name: string
   readonly mode: number
+  readonly umask: number
   readonly flags: number
 }
 
 export function decodeCreate(body: RequestBody): CreateRequest {
   const flags = body.u32()
   const mode = body.u32()
-  body.skip(8)
-  return { name: body.name(), mode: withType(mode, S_IFREG), flags }
+  const umask = body.u32()
+  body.skip(4)
+  return { name: body.name(), mode: withType(mode, S_IFREG), umask, flags }
 }
 
 /** READ, READDIR and READDIRPLUS. */
@@ -249,12 +253,17 @@ export interface SetXattrRequest {
   /** Copied out of the request. */
   readonly value: Uint8Array
   readonly flags: number
+  readonly kernelFlags: number
 }
 
-export function decodeSetXattr(body: RequestBody): SetXattrRequest {
+/** `isExtended`: the kernel sends the form with flags of its own. */
+export function decodeSetXattr(body: RequestBody, isExtended: boolean): SetXattrRequest {
   const lengthBytes = body.u32()
   const flags = body.u32()
-  return { name: body.name(), value: Uint8Array.from(body.bytes(lengthBytes)), flags }
+  const kernelFlags = isExtended ? body.u32() : 0
+  if (isExtended) body.skip(4)
+  const name = body.name()
+  return { name, value: Uint8Array.from(body.bytes(lengthBytes)), flags, kernelFlags }
 }
 
 export interface GetXattrRequest {

@@ -50,6 +50,7 @@ export class KernelSession {
   readonly #replies: ReplySender
   readonly #loop: RequestLoop
   readonly #watchdog: Watchdog
+  #features = 0
   readonly #agreed = new Deferred<Agreement>()
   readonly #ended = new Deferred<void>()
 
@@ -128,6 +129,7 @@ export class KernelSession {
         timeouts: timeouts ?? LONG_TIMEOUTS,
         resizes: this.#link.resizes,
         initialise: (offer) => this.#initialise(offer),
+        features: () => this.#features,
       },
       replies: this.#replies,
       failures: new Failures(log, onBug),
@@ -139,6 +141,7 @@ export class KernelSession {
     try {
       const agreement = negotiate(offer, this.#options.writebackCache ?? true)
       if (agreement !== undefined) {
+        this.#features = agreement.features
         this.#link.connect(this.#fd, this.mountpoint, agreement.writebackCache)
         this.#agreed.resolve(agreement)
       }

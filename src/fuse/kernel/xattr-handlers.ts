@@ -1,6 +1,7 @@
 /** Requests about extended attributes. */
 import { FsError } from '../../errors.ts'
 import { type Handler, whenReady } from './edge.ts'
+import { FEATURE, SETXATTR_ACL_KILL_SGID } from './protocol.ts'
 import { encodeBytes, encodeDone, encodeSize } from './replies.ts'
 import { decodeGetXattr, decodeListXattr, decodeSetXattr } from './request-decoders.ts'
 
@@ -23,9 +24,11 @@ export const listXattr: Handler = (edge, { ino, body }) => {
   )
 }
 
-export const setXattr: Handler = (edge, { ino, caller, body }) => {
-  const { name, value, flags } = decodeSetXattr(body)
-  return whenReady(edge.filesystem.setXattr(ino, name, value, flags, caller), encodeDone)
+export const setXattr: Handler = (edge, { ino, body }) => {
+  const isExtended = (edge.features() & FEATURE.SETXATTR_EXT) !== 0
+  const { name, value, flags, kernelFlags } = decodeSetXattr(body, isExtended)
+  const killsSetGroupId = (kernelFlags & SETXATTR_ACL_KILL_SGID) !== 0
+  return whenReady(edge.filesystem.setXattr(ino, name, value, flags, killsSetGroupId), encodeDone)
 }
 
 export const removeXattr: Handler = (edge, { ino, body }) =>
