@@ -1,8 +1,12 @@
 /** Dump items as lines for people. */
 import { showName } from '../check/show-name.ts'
 import {
+  INODE_APPEND_ONLY,
   INODE_ATOMIC,
   INODE_HAS_XATTRS,
+  INODE_IMMUTABLE,
+  INODE_NO_ACCESS_TIME,
+  INODE_NO_DUMP,
   INODE_ON_CLOSE_DISCARD,
   INODE_ON_CLOSE_KEEP,
   type Inode,
@@ -28,6 +32,10 @@ const FLAG_NAMES = [
   [INODE_ON_CLOSE_DISCARD, 'onclose=discard'],
   [INODE_ON_CLOSE_KEEP, 'onclose=keep'],
   [INODE_HAS_XATTRS, 'xattrs'],
+  [INODE_IMMUTABLE, 'immutable'],
+  [INODE_APPEND_ONLY, 'append-only'],
+  [INODE_NO_DUMP, 'nodump'],
+  [INODE_NO_ACCESS_TIME, 'noatime'],
 ] as const
 
 export function* textLines(item: DumpItem): Generator<string, void> {

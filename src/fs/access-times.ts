@@ -3,7 +3,7 @@
  * last change or is a day old. Kept in memory and committed with the periodic writeback, so that
  * reading writes nothing by itself; a crash may lose the last seconds of them.
  */
-import type { Ino, Inode } from '../store/inode.ts'
+import { INODE_NO_ACCESS_TIME, type Ino, type Inode } from '../store/inode.ts'
 import type { Engine } from '../txn/engine.ts'
 
 const DAY_NS = 86_400_000_000_000n
@@ -23,6 +23,7 @@ export class AccessTimes {
 
   /** An inode was read. */
   touch(inode: Inode): void {
+    if ((inode.flags & INODE_NO_ACCESS_TIME) !== 0) return
     if (this.isOff || !isDue(inode, this.engine.clock())) return
     inode.atimeNs = this.engine.clock()
     this.touched.add(inode.ino)

@@ -6,6 +6,7 @@ import { currentSize } from '../txn/read.ts'
 import { stageTruncate } from '../txn/stage.ts'
 import type { FsContext } from './context.ts'
 import type { FileHandle } from './operations.ts'
+import { assertMutable, assertWritableNow } from './protection.ts'
 
 const KEEP_SIZE = 0x01
 const PUNCH_HOLE = 0x02
@@ -25,11 +26,14 @@ export async function allocate(
   const { engine } = context
   const { file } = context.files.handle(fh)
   engine.health.assertWritable()
+  const inode = engine.inodes.get(file.ino)
   const isFill = (mode & ~KEEP_SIZE) === 0
   const isPunch = mode === (PUNCH_HOLE | KEEP_SIZE)
   const isZero = (mode & ~KEEP_SIZE) === ZERO_RANGE
   if (!isFill && !isPunch && !isZero)
     throw new FsError('EOPNOTSUPP', `fallocate mode ${mode} is not supported`)
+  if (isFill) assertWritableNow(inode)
+  else assertMutable(inode)
   const unlock = await file.lock.acquire()
   try {
     const end = offset + lengthBytes

@@ -8,6 +8,7 @@ import { followMode } from './acl-xattrs.ts'
 import { afterTruncateByName } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import type { AttributeChanges, Attributes, Awaitable } from './operations.ts'
+import { assertAttributesMutable } from './protection.ts'
 
 const SECTORS_PER_BLOCK = 8
 const SET_USER_ID = 0o4000
@@ -50,6 +51,7 @@ export function setAttributes(
   changes: AttributeChanges,
 ): Awaitable<Attributes> {
   context.engine.health.assertWritable()
+  assertAttributesMutable(context.engine.inodes.get(ino), changes)
   if (changes.size !== undefined) return truncateFirst(context, ino, changes, changes.size)
   return changeRest(context, ino, changes)
 }

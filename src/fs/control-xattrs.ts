@@ -19,6 +19,7 @@ import { publish } from '../txn/publish.ts'
 import { FILE_SIZE_MAX } from '../txn/stage.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { publishDurably } from './data.ts'
+import { assertMutable } from './protection.ts'
 import { rollback } from './rollback.ts'
 
 const PREFIX = 'user.atomic'
@@ -106,6 +107,7 @@ async function setAtomic(context: FsContext, inode: Inode, value: string): Promi
   if (!['0', '1', 'shared'].includes(value)) {
     throw new FsError('EINVAL', `user.atomic is 0, 1 or shared, not "${value}"`)
   }
+  assertMutable(inode)
   const enable = value !== '0'
   if (enable === isAtomic(inode)) return
   const set = (change: Change): void => {
@@ -130,6 +132,7 @@ async function setOnClose(context: FsContext, inode: Inode, value: string): Prom
   if (choice === undefined) {
     throw new FsError('EINVAL', `user.atomic.onclose is ${ON_CLOSE.join(', ')}, not "${value}"`)
   }
+  assertMutable(inode)
   await changeFlags(context, (change) => {
     const draft = change.inode(inode.ino)
     draft.flags &= ~(INODE_ON_CLOSE_DISCARD | INODE_ON_CLOSE_KEEP)

@@ -12,6 +12,7 @@ import { type FsContext, whenRoom } from './context.ts'
 import type { OpenFile } from './file-table.ts'
 import { findDirent } from './names.ts'
 import { makeNodeNow, makeUnnamedNow, reapIfForgotten, referenced } from './namespace.ts'
+import { assertOpenable, assertWritableNow } from './protection.ts'
 import {
   type Attributes,
   type Awaitable,
@@ -28,9 +29,9 @@ import {
 const ORDINARY_STAGED_BLOCKS_MAX = 65_536
 
 export function open(context: FsContext, ino: Ino, flags: number): Awaitable<Opened> {
-  if (!isFile(context.engine.inodes.get(ino))) {
-    throw new FsError('EINVAL', `Inode ${ino} is not a regular file`)
-  }
+  const inode = context.engine.inodes.get(ino)
+  if (!isFile(inode)) throw new FsError('EINVAL', `Inode ${ino} is not a regular file`)
+  assertOpenable(inode, flags)
   const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
   if (isWriter || (flags & OPEN_TRUNC) !== 0) context.engine.health.assertWritable()
   const handle = context.files.open(ino, flags)
@@ -109,6 +110,8 @@ export function write(
   try {
     engine.health.assertWritable()
     const { file } = handle
+    // What the kernel has cached was allowed when it was written.
+    if (!request.fromCache) assertWritableNow(engine.inodes.get(file.ino))
     if (file.isMappedAfterClose && request.fromCache) watchMappers(context, file)
     const needsCare =
       file.lock.isHeld ||

@@ -3,6 +3,7 @@
  * that goes on in the background. Owns no timer: the session calls `writeBack` and `step`.
  */
 import type { Logger } from 'pino'
+import { FsError } from '../errors.ts'
 import type { Ino } from '../store/inode.ts'
 import { isAtomic } from '../store/inode.ts'
 import { discardLocked } from '../txn/discard.ts'
@@ -16,6 +17,7 @@ import type { FilesystemOptions, FsContext } from './context.ts'
 import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
 import { FileTable } from './file-table.ts'
+import { flagsIoctl } from './inode-flags.ts'
 import * as names from './namespace.ts'
 import { NAME_LENGTH_MAX } from './names.ts'
 import type {
@@ -27,6 +29,7 @@ import type {
   FileHandle,
   FilesystemOperations,
   FilesystemStatistics,
+  IoctlRequest,
   KernelCache,
   Opened,
   RenameRequest,
@@ -182,6 +185,12 @@ export class Filesystem implements FilesystemOperations {
 
   allocate(fh: FileHandle, mode: number, offset: number, lengthBytes: number): Promise<void> {
     return allocate(this.context, fh, mode, offset, lengthBytes)
+  }
+
+  ioctl({ ino, command, input }: IoctlRequest): Awaitable<Uint8Array> {
+    const answer = flagsIoctl(this.context, ino, command, input)
+    if (answer !== undefined) return answer
+    throw new FsError('ENOTTY', `ioctl 0x${command.toString(16)} is not offered`)
   }
 
   openDirectory(ino: Ino): FileHandle {

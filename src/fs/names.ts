@@ -11,6 +11,7 @@ import {
 import { direntKey } from '../store/keys.ts'
 import type { Change } from '../txn/change.ts'
 import type { FsContext } from './context.ts'
+import { assertTakesNames } from './protection.ts'
 
 /** Bytes of a name. */
 export const NAME_LENGTH_MAX = 255
@@ -43,6 +44,7 @@ export function checkDirectory(context: FsContext, ino: Ino): void {
   const directory = context.engine.inodes.get(ino)
   if (!isDirectory(directory)) throw new FsError('ENOTDIR', `Inode ${ino} is not a directory`)
   if (directory.nlink === 0) throw new FsError('ENOENT', `Directory ${ino} was removed`)
+  assertTakesNames(context, ino)
 }
 
 export function checkNameLength(name: string): void {

@@ -2,6 +2,8 @@
 import { FsError } from '../errors.ts'
 import {
   INODE_ATOMIC,
+  INODE_NO_ACCESS_TIME,
+  INODE_NO_DUMP,
   INODE_ON_CLOSE_DISCARD,
   INODE_ON_CLOSE_KEEP,
   type Ino,
@@ -28,10 +30,13 @@ import {
   removeName,
 } from './names.ts'
 import type { Attributes, Awaitable, Caller } from './operations.ts'
+import { assertLosesName, assertMutable } from './protection.ts'
 import { assertSpaceForMetadata } from './space.ts'
 
 const SET_GROUP_ID = 0o2000
-const INHERITED_FLAGS = INODE_ATOMIC | INODE_ON_CLOSE_DISCARD | INODE_ON_CLOSE_KEEP
+const ATTRIBUTES_INHERITED = INODE_NO_DUMP | INODE_NO_ACCESS_TIME
+const INHERITED_FLAGS =
+  INODE_ATOMIC | INODE_ON_CLOSE_DISCARD | INODE_ON_CLOSE_KEEP | ATTRIBUTES_INHERITED
 const SYMLINK_LENGTH_MAX = 4095
 const LINK_COUNT_MAX = 0x7fff_ffff
 
@@ -157,6 +162,7 @@ export function link(
     if (isDirectory(inode)) throw new FsError('EPERM', 'A directory has one name only')
     const isUnnamed = context.references.linkable.has(ino)
     if (inode.nlink === 0 && !isUnnamed) throw new FsError('ENOENT', `Inode ${ino} was removed`)
+    assertMutable(inode)
     if (inode.nlink >= LINK_COUNT_MAX) throw new FsError('EMLINK', 'Too many names for one file')
     checkNewName(context, newParent, newName)
     assertSpaceForMetadata(context.engine.store.device.index)
@@ -178,6 +184,7 @@ export function unlink(context: FsContext, parent: Ino, name: string): Awaitable
     const inode = context.engine.inodes.get(getDirent(context, parent, name).ino)
     if (isDirectory(inode))
       throw new FsError('EISDIR', `Cannot unlink "${name}": it is a directory`)
+    assertLosesName(context, parent, inode)
     removeNow(context, parent, name, inode)
   })
 }
@@ -186,6 +193,7 @@ export function removeDirectory(context: FsContext, parent: Ino, name: string): 
   return whenRoom(context, () => {
     const inode = context.engine.inodes.get(getDirent(context, parent, name).ino)
     if (!isDirectory(inode)) throw new FsError('ENOTDIR', `"${name}" is not a directory`)
+    assertLosesName(context, parent, inode)
     if (inode.entryCount > 0) {
       throw new FsError('ENOTEMPTY', `Cannot remove "${name}": the directory is not empty`)
     }

@@ -60,6 +60,7 @@ export interface AttributeChanges {
 export const OPEN_ACCMODE = 0o3
 export const OPEN_RDONLY = 0o0
 export const OPEN_TRUNC = 0o1000
+export const OPEN_APPEND = 0o2000
 
 export interface Opened {
   readonly fh: FileHandle
@@ -88,6 +89,15 @@ export interface WriteRequest {
    * back. Only when `data` is page-aligned and large is it worth it.
    */
   takeMemory(): () => void
+}
+
+export interface IoctlRequest {
+  readonly ino: Ino
+  readonly fh: FileHandle
+  /** Whether the handle is that of a directory. */
+  readonly isDirectory: boolean
+  readonly command: number
+  readonly input: Uint8Array
 }
 
 export interface RenameRequest {
@@ -165,6 +175,9 @@ export interface FilesystemOperations {
   seek(fh: FileHandle, offset: number, whence: number): Awaitable<number>
   /** fallocate(2); `mode` has its flags. */
   allocate(fh: FileHandle, mode: number, offset: number, lengthBytes: number): Awaitable<void>
+
+  /** ioctl(2); returns what it gives back. Throws FsError ENOTTY for a command that is unknown. */
+  ioctl(request: IoctlRequest, caller: Caller): Awaitable<Uint8Array>
 
   openDirectory(ino: Ino): Awaitable<FileHandle>
   /** Entries behind `offset` (0: from the start), `.` and `..` included, in a stable order. */

@@ -18,6 +18,7 @@ import {
 } from './names.ts'
 import { reapIfForgotten } from './namespace.ts'
 import type { Awaitable, RenameRequest } from './operations.ts'
+import { assertLosesName } from './protection.ts'
 
 export function rename(context: FsContext, request: RenameRequest): Awaitable<void> {
   context.engine.health.assertWritable()
@@ -87,6 +88,7 @@ function fillRename(
   if (existing !== undefined && noReplace) throw new FsError('EEXIST', `"${newName}" exists`)
   if (existing?.ino === source.ino) return undefined
   checkMove(context, source, newParent)
+  assertLosesName(context, parent, source)
   const now = context.engine.clock()
   removeName(change, parent, name, source, now)
   if (existing === undefined) {
@@ -94,6 +96,7 @@ function fillRename(
   } else {
     const target = context.engine.inodes.get(existing.ino)
     checkReplace(source, target, newName)
+    assertLosesName(context, newParent, target)
     removeName(change, newParent, newName, target, now)
     dropLink(change, change.inode(target.ino), now)
   }
@@ -134,6 +137,8 @@ function exchange(context: FsContext, request: RenameRequest): void {
   const secondInode = engine.inodes.get(second.ino)
   checkMove(context, firstInode, newParent)
   checkMove(context, secondInode, parent)
+  assertLosesName(context, parent, firstInode)
+  assertLosesName(context, newParent, secondInode)
   const now = engine.clock()
   const change = engine.begin()
   // Each name keeps its place in the listing.

@@ -13,6 +13,7 @@ import {
   setControl,
 } from './control-xattrs.ts'
 import type { Awaitable } from './operations.ts'
+import { assertMutable } from './protection.ts'
 import { assertSpaceForMetadata } from './space.ts'
 
 const NAMESPACES = ['user.', 'security.', 'trusted.']
@@ -68,6 +69,7 @@ export function setXattr(
   if (value.length > VALUE_SIZE_MAX) {
     throw new FsError('E2BIG', `An attribute has ${VALUE_SIZE_MAX} bytes at most`)
   }
+  assertMutable(context.engine.inodes.get(ino))
   return whenRoom(context, () => {
     const exists = find(context, ino, name) !== undefined
     if (flags === CREATE && exists) throw new FsError('EEXIST', `"${name}" is set`)
@@ -93,6 +95,7 @@ export async function listXattr(context: FsContext, ino: Ino): Promise<readonly 
 export function removeXattr(context: FsContext, ino: Ino, name: string): Awaitable<void> {
   if (isControlName(name)) return removeControl(context, ino, name)
   checkName(name)
+  assertMutable(context.engine.inodes.get(ino))
   return whenRoom(context, () => {
     if (find(context, ino, name) === undefined) {
       throw new FsError('ENODATA', `Inode ${ino} has no "${name}"`)

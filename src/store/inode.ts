@@ -12,6 +12,11 @@ export const INODE_ON_CLOSE_DISCARD = 2
 export const INODE_ON_CLOSE_KEEP = 4
 /** Saves a look into the index: most files have no extended attribute. */
 export const INODE_HAS_XATTRS = 8
+/** What chattr(1) sets: nothing changes; content only grows; not for dump(8); reading leaves no time. */
+export const INODE_IMMUTABLE = 16
+export const INODE_APPEND_ONLY = 32
+export const INODE_NO_DUMP = 64
+export const INODE_NO_ACCESS_TIME = 128
 
 /** The mask and values of st_mode's file type. */
 export const TYPE_MASK = 0o170000

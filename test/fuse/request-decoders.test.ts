@@ -25,6 +25,9 @@ const DECODERS: readonly ((body: RequestBody) => unknown)[] = [
   decoders.decodeHandle,
   (body) => decoders.decodeSetXattr(body, false),
   (body) => decoders.decodeSetXattr(body, true),
+  decoders.decodeSeek,
+  decoders.decodeAllocate,
+  decoders.decodeIoctl,
   decoders.decodeGetXattr,
   decoders.decodeListXattr,
 ]

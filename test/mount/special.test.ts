@@ -1,7 +1,7 @@
 /** Calls that few programs make and those rely on: O_TMPFILE, holes, fallocate, file handles. */
 import { test } from 'node:test'
 import { mounted } from './support/mount.ts'
-import { python, shell } from './support/run.ts'
+import { needs, python, shell } from './support/run.ts'
 
 const TEST = { timeout: 60_000 }
 
@@ -93,4 +93,26 @@ for attempt in range(100):
 assert again < 0 and ctypes.get_errno() == errno.ESTALE
 `
   await python(program, [mount.path])
+})
+
+test('chattr protects files and directories', TEST, async (context) => {
+  const mount = await mounted(context)
+  await needs('chattr', 'e2fsprogs')
+  await shell(
+    `echo content > file && chattr +i file && lsattr file | grep -q '^----i'
+     ! rm -f file 2> /dev/null && ! sh -c 'echo > file' 2> /dev/null && ! mv file other 2> /dev/null
+     ! chmod 600 file 2> /dev/null && ! ln file other 2> /dev/null && test "$(cat file)" = content
+     chattr -i +a file && ! sh -c 'echo > file' 2> /dev/null && echo more >> file
+     ! truncate -s 0 file 2> /dev/null && test "$(cat file)" = "$(printf 'content\\nmore')"
+     mkdir d && touch d/kept && chattr +a d && touch d/new && ! rm -f d/kept 2> /dev/null
+     chattr -a d && chattr +i d && ! touch d/newer 2> /dev/null
+     ! setpriv --reuid 1234 --clear-groups --regid 1234 chattr -i d 2> /dev/null && sync file`,
+    { cwd: mount.path },
+  )
+  await mount.crash()
+  await shell(
+    `lsattr file | grep -q '^-----a' && lsattr -d d | grep -q '^----i'
+     chattr -R -i -a d file && rm -r d file`,
+    { cwd: mount.path },
+  )
 })

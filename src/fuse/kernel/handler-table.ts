@@ -3,6 +3,7 @@ import * as directories from './directory-handlers.ts'
 import type { Handler } from './edge.ts'
 import * as files from './file-handlers.ts'
 import * as inodes from './inode-handlers.ts'
+import { ioctl } from './ioctl-handler.ts'
 import { OPCODE, operationName } from './protocol.ts'
 import { encodeDone } from './replies.ts'
 import { decodeInit } from './request-decoders.ts'
@@ -70,7 +71,7 @@ const TABLE: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   [OPCODE.COPY_FILE_RANGE, refuse('ENOSYS')],
   [OPCODE.FALLOCATE, files.allocate],
   [OPCODE.TMPFILE, files.makeUnnamed],
-  [OPCODE.IOCTL, refuse('ENOTTY')],
+  [OPCODE.IOCTL, ioctl],
   [OPCODE.POLL, refuse('ENOSYS')],
   [OPCODE.BMAP, refuse('ENOSYS')],
   [OPCODE.SYNCFS, refuse('ENOSYS')],

@@ -104,6 +104,9 @@ export const OPEN_KILL_SUIDGID = 1 << 0
 export const WRITE_CACHE = 1 << 0
 export const WRITE_KILL_SUIDGID = 1 << 2
 
+/** In IOCTL: the handle is that of a directory. */
+export const IOCTL_DIRECTORY = 1 << 4
+
 /** In SETXATTR: an ACL is set by somebody who is not of the file's group. */
 export const SETXATTR_ACL_KILL_SGID = 1 << 0
 

@@ -28,6 +28,13 @@ export function encodeOffset(offset: number): Buffer {
   return reply
 }
 
+/** A successful ioctl(2) that returns 0 and these bytes. */
+export function encodeIoctl(output: Uint8Array): Buffer {
+  const reply = newReply(16 + output.length)
+  reply.set(output, REPLY_HEADER_SIZE + 16)
+  return reply
+}
+
 /** Success without a payload. */
 export function encodeDone(): Buffer {
   return newReply(0)

@@ -2,6 +2,7 @@
 import { FsError } from '../../errors.ts'
 import type { AttributeChanges, Ino, RenameRequest } from '../../fs/operations.ts'
 import {
+  IOCTL_DIRECTORY,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
   S_IFDIR,
@@ -239,6 +240,25 @@ export interface SeekRequest {
 
 export function decodeSeek(body: RequestBody): SeekRequest {
   return { fh: body.u64(), offset: body.u64(), whence: body.u32() }
+}
+
+export interface DecodedIoctl {
+  readonly fh: number
+  readonly isDirectory: boolean
+  readonly command: number
+  /** Copied out of the request. */
+  readonly input: Uint8Array
+}
+
+export function decodeIoctl(body: RequestBody): DecodedIoctl {
+  const fh = body.u64()
+  const flags = body.u32()
+  const command = body.u32()
+  body.skip(8)
+  const inputSize = body.u32()
+  body.skip(4)
+  const input = Uint8Array.from(body.bytes(inputSize))
+  return { fh, isDirectory: (flags & IOCTL_DIRECTORY) !== 0, command, input }
 }
 
 /** FLUSH, RELEASE and RELEASEDIR begin with the handle, which is all that counts here. */

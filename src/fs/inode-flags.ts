@@ -1,0 +1,96 @@
+/**
+ * The ioctls of chattr(1) and lsattr(1): FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, and their wider form
+ * FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR (include/uapi/linux/fs.h).
+ */
+import { FsError } from '../errors.ts'
+import {
+  INODE_APPEND_ONLY,
+  INODE_IMMUTABLE,
+  INODE_NO_ACCESS_TIME,
+  INODE_NO_DUMP,
+  type Ino,
+  type Inode,
+  isDirectory,
+  isFile,
+} from '../store/inode.ts'
+import { type FsContext, whenRoom } from './context.ts'
+import type { Awaitable } from './operations.ts'
+
+const GET_FLAGS = 0x8008_6601
+const SET_FLAGS = 0x4008_6602
+const GET_XFLAGS = 0x801c_581f
+const SET_XFLAGS = 0x401c_5820
+
+const FLAGS_SIZE = 4
+/** struct fsxattr: flags, then sizes, counts and a project that nothing here has. */
+const FSXATTR_SIZE = 28
+
+/** Our bit, that of FS_IOC_GETFLAGS, that of FS_IOC_FSGETXATTR. */
+const BITS = [
+  [INODE_IMMUTABLE, 0x10, 0x08],
+  [INODE_APPEND_ONLY, 0x20, 0x10],
+  [INODE_NO_DUMP, 0x40, 0x80],
+  [INODE_NO_ACCESS_TIME, 0x80, 0x40],
+] as const
+
+const OWN = BITS.reduce((all, [own]) => all | own, 0)
+
+/** Answers the ioctl; undefined if the command is none of these. Throws FsError. */
+export function flagsIoctl(
+  context: FsContext,
+  ino: Ino,
+  command: number,
+  input: Uint8Array,
+): Awaitable<Uint8Array> | undefined {
+  const inode = context.engine.inodes.get(ino)
+  switch (command) {
+    case GET_FLAGS:
+      return answer(inode, 1, FLAGS_SIZE)
+    case GET_XFLAGS:
+      return answer(inode, 2, FSXATTR_SIZE)
+    case SET_FLAGS:
+      return setFlags(context, inode, read(input, 1, FLAGS_SIZE))
+    case SET_XFLAGS:
+      return setFlags(context, inode, read(input, 2, FSXATTR_SIZE))
+    default:
+      return undefined
+  }
+}
+
+function answer(inode: Inode, column: 1 | 2, sizeBytes: number): Uint8Array {
+  const shown = BITS.reduce(
+    (all, bits) => all | ((inode.flags & bits[0]) === 0 ? 0 : bits[column]),
+    0,
+  )
+  const out = Buffer.alloc(sizeBytes)
+  out.writeUInt32LE(shown)
+  return out
+}
+
+function read(input: Uint8Array, column: 1 | 2, sizeBytes: number): number {
+  if (input.length < sizeBytes) throw new FsError('EINVAL', 'The flags of an inode are cut off')
+  const wanted = Buffer.from(input).readUInt32LE()
+  const known = BITS.reduce((all, bits) => all | bits[column], 0)
+  if ((wanted & ~known) !== 0) {
+    throw new FsError(
+      'EOPNOTSUPP',
+      `Inode flags 0x${(wanted >>> 0).toString(16)} are not supported`,
+    )
+  }
+  return BITS.reduce((all, bits) => all | ((wanted & bits[column]) === 0 ? 0 : bits[0]), 0)
+}
+
+/** The kernel has checked that the caller may. */
+function setFlags(context: FsContext, inode: Inode, flags: number): Awaitable<Uint8Array> {
+  if (!isFile(inode) && !isDirectory(inode)) {
+    throw new FsError('EOPNOTSUPP', 'Only files and directories have flags')
+  }
+  return whenRoom(context, () => {
+    const change = context.engine.begin()
+    const draft = change.inode(inode.ino)
+    draft.flags = (draft.flags & ~OWN) | flags
+    draft.ctimeNs = context.engine.clock()
+    context.engine.commit(change)
+    return new Uint8Array(0)
+  })
+}
