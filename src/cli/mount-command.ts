@@ -1,7 +1,8 @@
 import { basename, resolve } from 'node:path'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
-import { parseMountOptions } from './mount-options.ts'
+import { parseMountOptions, splitOptions } from './mount-options.ts'
 import type { CommandLine } from './parse.ts'
+import { isRemount, remount } from './remount.ts'
 import { startDaemon } from './start-daemon.ts'
 
 /** What mount(8) may say of the type, with -t. */
@@ -17,7 +18,10 @@ export async function runMount({ positionals, flags, values }: CommandLine): Pro
   if (type !== undefined) {
     throw new CommandError(EXIT.usage, `Cannot mount type "${type}": this is for oatomic volumes`)
   }
-  const settings = parseMountOptions(values.get('options') ?? [])
+  const lists = values.get('options') ?? []
+  const options = splitOptions(lists)
+  if (isRemount(options)) return remount(resolve(mountpoint), options)
+  const settings = parseMountOptions(lists)
   const isHelper = isMountHelper()
   // To mount(8) and so to its helpers, -f means to do all but mount.
   if (isHelper && flags.has('foreground')) return EXIT.ok

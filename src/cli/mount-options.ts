@@ -65,7 +65,7 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
 }
 
 /** Passed on to mount(8). */
-const STANDARD = new Set(
+export const STANDARD_OPTIONS: ReadonlySet<string> = new Set(
   (
     'ro rw exec noexec suid nosuid dev nodev sync async dirsync atime noatime diratime nodiratime ' +
     'relatime norelatime strictatime lazytime nolazytime'
@@ -75,6 +75,11 @@ const STANDARD = new Set(
 /** Told to mount(8) and systemd, not to the filesystem. */
 const IGNORED =
   /^(defaults|auto|noauto|fail|nofail|_netdev|_rnetdev|(no)?(user|users|owner|group)|user=.*|uhelper=.*|helper=.*|comment=.*|x-.*|X-.*)$/
+
+/** Splits the values of all `-o`. */
+export function splitOptions(lists: readonly string[]): string[] {
+  return lists.flatMap((list) => list.split(',')).filter((each) => each !== '')
+}
 
 /** Reads the values of all `-o`; a later option wins over an earlier one. Throws CommandError. */
 export function parseMountOptions(lists: readonly string[]): MountSettings {
@@ -88,10 +93,10 @@ export function parseMountOptions(lists: readonly string[]): MountSettings {
     create: false,
   }
   const standard: string[] = []
-  for (const option of lists.flatMap((list) => list.split(',')).filter((each) => each !== '')) {
+  for (const option of splitOptions(lists)) {
     const known = findOption(option)
     known?.apply(draft, option.slice(option.indexOf('=') + 1))
-    if (STANDARD.has(option)) standard.push(option)
+    if (STANDARD_OPTIONS.has(option)) standard.push(option)
     else if (known === undefined && !IGNORED.test(option)) throw refuseUnknown(option)
   }
   return { ...draft, standard }
@@ -119,7 +124,6 @@ function refuseUnknown(option: string): CommandError {
   const reasons: Readonly<Record<string, string>> = {
     log: 'it needs a file, as in log=FILE',
     loglevel: `it needs a level: ${LOG_LEVELS.join(', ')}`,
-    remount: 'unmount and mount again',
   }
   return refusal(option, reasons[option] ?? 'there is no such option; see oatomic mount --help')
 }

@@ -42,7 +42,6 @@ test('a wrong command line ends with 1 and one line', TEST, async () => {
     ['volume mnt -o dax', /option "dax": there is no such option/],
     ['volume mnt -o noacl', /option "noacl"/],
     ['volume mnt -o rw,nofrob,noatime', /option "nofrob"/],
-    ['volume mnt -o remount,ro', /option "remount": unmount and mount again/],
     ['volume mnt -o atomic=isolated', /option "atomic=isolated": this version/],
     ['volume mnt -o log=', /option "log": it needs a file/],
     ['volume mnt -o loglevel=loud', /option "loglevel=loud": the levels are/],
