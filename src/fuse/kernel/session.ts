@@ -9,7 +9,8 @@ import { Dispatcher } from './dispatcher.ts'
 import { KernelLink } from './kernel-link.ts'
 import { type MountOptions, mount } from './mount.ts'
 import { prepareMountpoint, withTimeout } from './mount-point.ts'
-import { type Agreement, encodeInit, negotiate } from './negotiation.ts'
+import { Handshake } from './handshake.ts'
+import type { Agreement } from './negotiation.ts'
 import { raiseReadAhead } from './read-ahead.ts'
 import { ReplySender } from './reply-sender.ts'
 import type { InitRequest } from './request-decoders.ts'
@@ -122,12 +123,13 @@ export class KernelSession {
 
   #makeDispatcher(): Dispatcher {
     const { filesystem, log, onBug, timeouts } = this.#options
+    const handshake = this.#makeHandshake()
     return new Dispatcher({
       edge: {
         filesystem,
         timeouts: timeouts ?? LONG_TIMEOUTS,
         resizes: this.#link.resizes,
-        initialise: (offer) => this.#initialise(offer),
+        initialise: (offer) => this.#initialise(handshake, offer),
       },
       replies: this.#replies,
       failures: new Failures(log, onBug),
@@ -135,14 +137,19 @@ export class KernelSession {
     })
   }
 
-  #initialise(offer: InitRequest): Buffer {
-    try {
-      const agreement = negotiate(offer, this.#options.writebackCache ?? true)
-      if (agreement !== undefined) {
+  #makeHandshake(): Handshake {
+    return new Handshake({
+      writebackCache: this.#options.writebackCache ?? true,
+      onAgreed: (agreement) => {
         this.#link.connect(this.#fd, this.mountpoint, agreement.writebackCache)
         this.#agreed.resolve(agreement)
-      }
-      return encodeInit(agreement)
+      },
+    })
+  }
+
+  #initialise(handshake: Handshake, offer: InitRequest): Buffer {
+    try {
+      return handshake.answer(offer)
     } catch (error) {
       this.#agreed.reject(error)
       throw error
