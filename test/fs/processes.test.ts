@@ -62,8 +62,9 @@ test('mountIdsOf() finds all mounts of a filesystem, and none of another', TIMEO
   assert.deepEqual(mountIdsOf(mountinfo, '/mnt/d'), new Set())
 })
 
+const info = (flags: string): string => `pos:\t0\nflags:\t${flags}\nmnt_id:\t21\nino:\t7\n`
+
 test('isWriter() reads flags, mount and inode', TIMEOUT, () => {
-  const info = (flags: string): string => `pos:\t0\nflags:\t${flags}\nmnt_id:\t21\nino:\t7\n`
   assert.equal(isWriter(info('0100002'), 7, new Set(['21'])), true)
   assert.equal(isWriter(info('0100000'), 7, new Set(['21'])), false)
   assert.equal(isWriter(info('0100002'), 7, new Set(['22'])), false)
