@@ -4,6 +4,7 @@ import { stagePunch } from '../txn/punch.ts'
 import { currentSize } from '../txn/read.ts'
 import { stageTruncate } from '../txn/stage.ts'
 import type { FsContext } from './context.ts'
+import { assertWriter } from './file-table.ts'
 import type { FileHandle } from './operations.ts'
 
 const KEEP_SIZE = 0x01
@@ -22,8 +23,10 @@ export async function allocate(
   lengthBytes: number,
 ): Promise<void> {
   const { engine } = context
-  const { file } = context.files.handle(fh)
+  const handle = context.files.handle(fh)
+  const { file } = handle
   engine.health.assertWritable()
+  assertWriter(handle)
   const isPunch = mode === (PUNCH_HOLE | KEEP_SIZE)
   const isZero = (mode & ~KEEP_SIZE) === ZERO_RANGE
   if (!isPunch && !isZero)

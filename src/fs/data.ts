@@ -9,7 +9,7 @@ import { stageWrite } from '../txn/stage.ts'
 import { getAttributes, hasPrivileges, killPrivileges, truncate } from './attributes.ts'
 import { onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
-import type { OpenFile } from './file-table.ts'
+import { type OpenFile, assertWriter } from './file-table.ts'
 import { findDirent } from './names.ts'
 import { makeNodeNow, reapIfForgotten, referenced } from './namespace.ts'
 import {
@@ -18,6 +18,7 @@ import {
   type Caller,
   type FileHandle,
   OPEN_ACCMODE,
+  OPEN_EXCL,
   OPEN_RDONLY,
   OPEN_TRUNC,
   type Opened,
@@ -55,18 +56,26 @@ export function create(
 ): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }> {
   return whenRoom(context, () => {
     const existing = findDirent(context, parent, name)
-    const attributes =
-      existing === undefined
-        ? makeNodeNow(context, {
-            parent,
-            name,
-            mode: TYPE_FILE | (mode & ~TYPE_MASK),
-            caller,
-          })
-        : referenced(context, existing.ino)
+    if (existing !== undefined) return openExisting(context, existing.ino, name, flags)
+    const node = { parent, name, mode: TYPE_FILE | (mode & ~TYPE_MASK), caller }
+    const attributes = makeNodeNow(context, node)
     const handle = context.files.open(attributes.ino, flags)
     return { attributes, opened: { fh: handle.fh, keepCache: true } }
   })
+}
+
+/** The kernel asks for a file to be made only where it knows of none. */
+function openExisting(
+  context: FsContext,
+  ino: Ino,
+  name: string,
+  flags: number,
+): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }> {
+  const isUsable = (flags & OPEN_EXCL) === 0 && isFile(context.engine.inodes.get(ino))
+  if (!isUsable) throw new FsError('EEXIST', `"${name}" exists`)
+  const finish = (opened: Opened) => ({ attributes: referenced(context, ino), opened })
+  const opened = open(context, ino, flags)
+  return opened instanceof Promise ? opened.then(finish) : finish(opened)
 }
 
 export function read(
@@ -93,6 +102,7 @@ export function write(
   if (request.data.length === 0) return 0
   try {
     engine.health.assertWritable()
+    assertWriter(handle)
     const { file } = handle
     if (file.isMappedAfterClose && request.fromCache) watchMappers(context, file)
     const needsCare =
@@ -190,6 +200,7 @@ export async function flush(context: FsContext, fh: FileHandle, caller: Caller):
 
 export async function release(context: FsContext, fh: FileHandle): Promise<void> {
   const handle = context.files.handle(fh)
+  if (handle.isReleasing) throw new FsError('EBADF', `File handle ${fh} is being closed`)
   handle.isReleasing = true
   try {
     if (handle.isWriter) await onRelease(context, handle)

@@ -29,9 +29,12 @@ export function getDirent(context: FsContext, parent: Ino, name: string): Dirent
   return dirent
 }
 
-/** Whether a new entry may be made. Throws FsError ENAMETOOLONG, EEXIST, ENOTDIR or ENOENT. */
+/** Whether a new entry may be made. Throws FsError ENAMETOOLONG, EINVAL, EEXIST, ENOTDIR, ENOENT. */
 export function checkNewName(context: FsContext, parent: Ino, name: string): void {
   checkNameLength(name)
+  if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name)) {
+    throw new FsError('EINVAL', `"${name}" is not the name of an entry`)
+  }
   const directory = context.engine.inodes.get(parent)
   if (!isDirectory(directory)) throw new FsError('ENOTDIR', `Inode ${parent} is not a directory`)
   if (directory.nlink === 0) throw new FsError('ENOENT', `Directory ${parent} was removed`)
