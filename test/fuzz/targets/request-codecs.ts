@@ -43,7 +43,7 @@ function checkAttributes(body: RequestBody): void {
   assert.ok(mode <= 0xffff, 'a mode has 16 bits')
 }
 
-const NODE_TYPES = [0o040000, 0o100000, 0o010000, 0o020000, 0o060000, 0o140000]
+const NODE_TYPES = [0o100000, 0o010000, 0o020000, 0o060000, 0o140000]
 
 function checkMode({ mode }: { readonly mode: number }, type?: number): void {
   assert.ok(mode <= 0xffff, 'a mode has 16 bits')
