@@ -38,9 +38,9 @@ const INPUT_CPU_MS_MAX = 5000
 const FINDINGS_MAX = 20
 const MINIMISE_RUNS_MAX = 2000
 
-/** Inputs between two looks at the coverage: what an input costs decides. */
-const sampleEvery = (microsecondsPerInput: number): number =>
-  Math.max(4, Math.min(1024, Math.ceil(4000 / microsecondsPerInput)))
+/** The share of the time that looking at the coverage may take. */
+const SAMPLING_SHARE = 0.1
+const SAMPLE_INPUTS_MAX = 4096
 
 export async function runCampaign(
   target: Target,
@@ -81,17 +81,22 @@ class Campaign {
     let inputCount = 0
     let recent: Input[] = []
     let every = 16
+    let samplingMs = 0
+    let sinceSample = 0
     while (inputCount < inputCountMax && this.findings.size < FINDINGS_MAX) {
       const input = this.next()
       onInput?.(input)
       await this.attempt(input)
       inputCount++
       if (coverage !== undefined) recent.push(input)
-      if (inputCount % every !== 0) continue
-      const now = performance.now()
+      if (++sinceSample < every) continue
+      sinceSample = 0
+      const sampledAt = performance.now()
       if (coverage?.takeNew() === true) this.keep(recent)
       recent = []
-      every = sampleEvery(((now - started) * 1000) / inputCount)
+      const now = performance.now()
+      samplingMs += now - sampledAt
+      every = nextSample(every, samplingMs / (now - started))
       if (now - toldAt > PROGRESS_MS) {
         toldAt = now
         onProgress?.(inputCount)
@@ -169,4 +174,10 @@ class Campaign {
     const usedMs = (used.user + used.system) / 1000
     return usedMs > INPUT_CPU_MS_MAX ? new Error(`The input took ${usedMs} ms`) : undefined
   }
+}
+
+/** Inputs until the next look at the coverage. */
+function nextSample(every: number, share: number): number {
+  const wanted = share > SAMPLING_SHARE ? every * 2 : every / 2
+  return Math.max(4, Math.min(SAMPLE_INPUTS_MAX, Math.ceil(wanted)))
 }

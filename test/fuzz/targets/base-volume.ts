@@ -1,6 +1,8 @@
 /** A small volume with something of every kind, made once in each process. */
 import { type DeviceImage, MemoryDevice, emptyImage } from '../../../src/device/memory-device.ts'
 import type { Filesystem } from '../../../src/fs/filesystem.ts'
+import { VOLUME_KEY } from '../../../src/store/keys.ts'
+import { withBody, withSuperblockFields } from '../../check/edit-image.ts'
 import { Random } from '../../support/random.ts'
 import * as v from '../../support/volume.ts'
 
@@ -78,9 +80,16 @@ async function fillRing(fs: Filesystem, inos: ReadonlyMap<string, number>): Prom
   await fs.context.engine.journal.flush()
 }
 
+/** The same in each process, for it is in inputs. */
+function withUuid(image: DeviceImage): DeviceImage {
+  const uuid = Buffer.from('hostile-volume-1')
+  return withBody(withSuperblockFields(image, { uuid }), VOLUME_KEY, () => uuid)
+}
+
 async function make(): Promise<BaseVolume> {
-  const device = new MemoryDevice(emptyImage(RING_BLOCKS))
-  await v.makeTestVolume(device)
+  const maker = new MemoryDevice(emptyImage(RING_BLOCKS))
+  await v.makeTestVolume(maker)
+  const device = new MemoryDevice(withUuid(maker.image()))
   const first = await v.openTestFilesystem(device)
   const inos = await fill(first.fs)
   await first.fs.finish()

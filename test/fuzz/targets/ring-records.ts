@@ -4,13 +4,15 @@ import { BLOCK_SIZE } from '../../../src/device/device.ts'
 import { crc32c } from '../../../src/crc32c.ts'
 import { decodeRecord, encodeRecord, measureRecord } from '../../../src/journal/record.ts'
 import { inodeKey } from '../../../src/store/keys.ts'
-import type { Op } from '../../../src/store/ops.ts'
+import { type Op, blockCountOf, checkOp } from '../../../src/store/ops.ts'
 import type { Random } from '../../support/random.ts'
 import { type Input, type Target, refusable } from '../kit/target.ts'
 
 const HEADER_OFFSET = 32
+/** Of a volume that the operations may be of. */
+const BLOCK_COUNT = 150
 
-function op(random: Random): Op {
+function someOp(random: Random): Op {
   const place = { ino: random.int(20), generation: random.int(3), fileBlock: random.int(200) }
   const block = random.int(100)
   switch (random.int(6)) {
@@ -32,7 +34,7 @@ function op(random: Random): Op {
 }
 
 function generate(random: Random): Input {
-  const ops = Array.from({ length: random.int(6) }, () => op(random))
+  const ops = Array.from({ length: random.int(6) }, () => someOp(random))
   const bytes = Buffer.alloc(measureRecord(ops).blockCount * BLOCK_SIZE)
   const counters = { commitSeq: 1 + random.int(9), durableSeq: 0, checkpointSeq: 0 }
   const header = { ...counters, position: random.int(256), epoch: 1, volume: 5, timeNs: 0n }
@@ -50,6 +52,15 @@ export function sealRecord(bytes: Uint8Array): Buffer {
   return record
 }
 
+function checkRanges(op: Op): void {
+  if (op.type === 'put' || op.type === 'del') return
+  const end = op.fileBlock + blockCountOf(op)
+  assert.ok(end < 2 ** 32, 'an operation stays within a file')
+  const last = 'block' in op ? op.block + blockCountOf(op) : 1
+  assert.ok(last <= BLOCK_COUNT, 'an operation stays within the volume')
+  assert.ok(!('block' in op) || op.block > 0, 'block 0 belongs to nobody')
+}
+
 function run([bytes = Buffer.alloc(0)]: Input): void {
   const record = refusable(() => decodeRecord(bytes))
   if (record === undefined || record === 'invalid') return
@@ -57,12 +68,11 @@ function run([bytes = Buffer.alloc(0)]: Input): void {
   assert.ok(blockCount * BLOCK_SIZE <= bytes.length)
   for (const each of ops) {
     if (each.type === 'page') assert.equal(each.data.length, BLOCK_SIZE)
-    if (each.type === 'put' || each.type === 'del') continue
-    const count =
-      each.type === 'unmap' ? each.count : each.type === 'remap' ? each.checksums.length : 1
-    assert.ok(each.fileBlock + count <= 2 ** 32, 'an operation stays within a file')
-    const last = 'block' in each ? each.block + count : 0
-    assert.ok(last <= 2 ** 32, 'an operation stays within the blocks that have numbers')
+    const isPossible = refusable(() => {
+      checkOp(each, BLOCK_COUNT)
+      return true
+    })
+    if (isPossible === true) checkRanges(each)
   }
   const measured = measureRecord(ops)
   const again = Buffer.alloc(measured.blockCount * BLOCK_SIZE)
