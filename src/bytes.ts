@@ -7,6 +7,9 @@ import { FsError, invariant } from './errors.ts'
 
 const U32 = 0x1_0000_0000
 
+/** Counters start at 0 or 1 and rise by one: none has come this far. */
+export const COUNTER_MAX = 2 ** 52
+
 /** Views memory as a Buffer without a copy. */
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes)
@@ -88,6 +91,18 @@ export class ByteReader {
     const value = this.u32() * U32 + low
     if (!Number.isSafeInteger(value)) throw new FsError('EIO', 'Cannot decode: number over 2^53')
     return value
+  }
+
+  /** A number of 32 or 64 bits that the rest of the program cannot handle above `max`. */
+  bounded(read: 'u32' | 'u64', max: number, what: string): number {
+    const value = this[read]()
+    if (value <= max) return value
+    throw new FsError('EIO', `Cannot decode: ${what} is ${value}, and ${max} is the most`)
+  }
+
+  /** A number that will be counted up: it may be raised as often as can happen. */
+  counter(what: string): number {
+    return this.bounded('u64', COUNTER_MAX, what)
   }
 
   i64(): bigint {

@@ -61,6 +61,9 @@ function checkInode({ sink, marker, nextIno }: VolumeView, inode: Inode): void {
   if (type !== TYPE_FILE && (inode.size > 0 || inode.blockCount > 0)) {
     report(`is no file, and has ${inode.size} bytes in ${inode.blockCount} blocks`)
   }
+  if (type !== TYPE_DIRECTORY && inode.entryCount > 0) {
+    report(`is no directory, and counts ${inode.entryCount} entries`)
+  }
   if ((type === TYPE_SYMLINK) !== inode.target.length > 0) {
     report(
       type === TYPE_SYMLINK

@@ -97,7 +97,9 @@ export class Replay {
     const key = leafKey(place.ino, place.generation, Math.floor(fileBlock / LEAF_BLOCKS))
     let leaf = this.leaves.get(key)
     if (leaf === undefined) {
-      leaf = this.loadLeaf(key) ?? new Leaf()
+      leaf = this.loadLeaf(key)
+      if (leaf === undefined && block === 0) return 0
+      leaf ??= new Leaf()
       this.leaves.set(key, leaf)
     }
     return leaf.set(fileBlock % LEAF_BLOCKS, block, checksum)

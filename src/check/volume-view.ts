@@ -6,10 +6,18 @@ import type { Device, IndexOp } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import { type Replayed, replayRing } from '../journal/recovery.ts'
 import { Bitmap, GROUP_BLOCKS } from '../store/bitmap.ts'
-import { MARKER_KEY, VOLUME_KEY, bitmapKey, prefixEnd, u32FromKey } from '../store/keys.ts'
+import {
+  MARKER_KEY,
+  VOLUME_KEY,
+  bitmapKey,
+  isWellFormed,
+  prefixEnd,
+  u32FromKey,
+} from '../store/keys.ts'
 import { type Leaf, decodeLeaf } from '../store/leaf.ts'
 import { type Marker, decodeMarker } from '../store/marker.ts'
 import { openValue } from '../store/metadata.ts'
+import { checkOp } from '../store/ops.ts'
 import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
 import { readSuperblocks, volumeMark } from '../volume/open.ts'
 import { describeKey } from './describe-key.ts'
@@ -160,6 +168,7 @@ export class VolumeView {
 
   private async loadBitmap(): Promise<void> {
     for await (const { key, body } of this.entries(bitmapKey(0).slice(0, 1))) {
+      if (!isWellFormed(key)) continue
       const groupIndex = u32FromKey(key, 1)
       if (body?.length === GROUP_BLOCKS / 8) this.loadGroup(groupIndex, body)
       else this.unreadableGroups.add(groupIndex)
@@ -171,8 +180,14 @@ export class VolumeView {
   }
 
   private loadGroup(groupIndex: number, body: Uint8Array): void {
+    const isEmpty = body.every((byte) => byte === 0)
+    if (groupIndex * GROUP_BLOCKS >= this.device.blocks.blockCount) {
+      const where = 'lies behind the end of the block file'
+      if (!isEmpty) this.sink('F22', 'error', `bitmap group ${groupIndex} ${where}`)
+      return
+    }
     // A group may reach behind the last block, but only with zeros; F22 finds any others.
-    if (body.some((byte) => byte !== 0)) this.bitmap.resize((groupIndex + 1) * GROUP_BLOCKS)
+    if (!isEmpty) this.bitmap.resize((groupIndex + 1) * GROUP_BLOCKS)
     this.bitmap.loadGroup(groupIndex, body)
   }
 
@@ -181,6 +196,7 @@ export class VolumeView {
     const { ring } = this.device
     try {
       this.replayed = replayRing(ring, this.marker, this.mark, (op) => {
+        checkOp(op, this.device.blocks.blockCount)
         this.replay.apply(op)
       })
     } catch (error) {

@@ -125,7 +125,8 @@ function refuseUnknown(option: string): CommandError {
     log: 'it needs a file, as in log=FILE',
     loglevel: `it needs a level: ${LOG_LEVELS.join(', ')}`,
   }
-  return refusal(option, reasons[option] ?? 'there is no such option; see oatomic mount --help')
+  const known = Object.hasOwn(reasons, option) ? reasons[option] : undefined
+  return refusal(option, known ?? 'there is no such option; see oatomic mount --help')
 }
 
 function refusal(option: string, reason: string): CommandError {

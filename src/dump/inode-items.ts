@@ -1,5 +1,4 @@
 /** Inodes with their names, attributes and extents. */
-import { isWellFormed } from '../check/describe-key.ts'
 import { showName } from '../check/show-name.ts'
 import type { VolumeView } from '../check/volume-view.ts'
 import { FsError } from '../errors.ts'
@@ -8,6 +7,7 @@ import {
   GROUP_LENGTH,
   direntKey,
   inodeKey,
+  isWellFormed,
   leafPrefix,
   u32FromKey,
   u64FromKey,

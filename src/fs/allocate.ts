@@ -5,6 +5,7 @@ import { stagePunch } from '../txn/punch.ts'
 import { currentSize } from '../txn/read.ts'
 import { stageTruncate } from '../txn/stage.ts'
 import type { FsContext } from './context.ts'
+import { assertWriter } from './file-table.ts'
 import type { FileHandle } from './operations.ts'
 import { assertMutable, assertWritableNow } from './protection.ts'
 
@@ -24,8 +25,10 @@ export async function allocate(
   lengthBytes: number,
 ): Promise<void> {
   const { engine } = context
-  const { file } = context.files.handle(fh)
+  const handle = context.files.handle(fh)
+  const { file } = handle
   engine.health.assertWritable()
+  assertWriter(handle)
   const inode = engine.inodes.get(file.ino)
   const isFill = (mode & ~KEEP_SIZE) === 0
   const isPunch = mode === (PUNCH_HOLE | KEEP_SIZE)

@@ -28,13 +28,19 @@ export interface FsContext {
 }
 
 /** Runs a change of metadata in one tick, at once if the journal has room for it, else when it has. */
-export function whenRoom<Value>(context: FsContext, work: () => Value): Awaitable<Value> {
+export function whenRoom<Value>(
+  context: FsContext,
+  work: () => Awaitable<Value>,
+): Awaitable<Value> {
   const { engine } = context
   engine.health.assertWritable()
   return engine.hasRoom ? work() : afterRoom(context, work)
 }
 
-async function afterRoom<Value>({ engine }: FsContext, work: () => Value): Promise<Value> {
+async function afterRoom<Value>(
+  { engine }: FsContext,
+  work: () => Awaitable<Value>,
+): Promise<Value> {
   while (!engine.hasRoom) await engine.room()
   engine.health.assertWritable()
   return work()

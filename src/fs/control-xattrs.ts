@@ -5,6 +5,7 @@
  */
 import { FsError } from '../errors.ts'
 import {
+  FILE_SIZE_MAX,
   INODE_ATOMIC,
   INODE_ON_CLOSE_DISCARD,
   INODE_ON_CLOSE_KEEP,
@@ -16,7 +17,6 @@ import {
 } from '../store/inode.ts'
 import type { Change } from '../txn/change.ts'
 import { publish } from '../txn/publish.ts'
-import { FILE_SIZE_MAX } from '../txn/stage.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { publishDurably } from './data.ts'
 import { assertMutable } from './protection.ts'

@@ -9,7 +9,7 @@ import { stageWrite } from '../txn/stage.ts'
 import { getAttributes, hasPrivileges, killPrivileges, truncate } from './attributes.ts'
 import { onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
-import type { OpenFile } from './file-table.ts'
+import { type OpenFile, assertWriter } from './file-table.ts'
 import { findDirent } from './names.ts'
 import { makeNodeNow, makeUnnamedNow, reapIfForgotten, referenced } from './namespace.ts'
 import { assertOpenable, assertWritableNow } from './protection.ts'
@@ -19,6 +19,7 @@ import {
   type Caller,
   type FileHandle,
   OPEN_ACCMODE,
+  OPEN_EXCL,
   OPEN_RDONLY,
   OPEN_TRUNC,
   type Opened,
@@ -56,15 +57,9 @@ export function create(
 ): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }> {
   return whenRoom(context, () => {
     const existing = findDirent(context, parent, name)
-    const attributes =
-      existing === undefined
-        ? makeNodeNow(context, {
-            parent,
-            name,
-            mode: TYPE_FILE | (mode & ~TYPE_MASK),
-            caller,
-          })
-        : referenced(context, existing.ino)
+    if (existing !== undefined) return openExisting(context, existing.ino, name, flags)
+    const node = { parent, name, mode: TYPE_FILE | (mode & ~TYPE_MASK), caller }
+    const attributes = makeNodeNow(context, node)
     const handle = context.files.open(attributes.ino, flags)
     return { attributes, opened: { fh: handle.fh, keepCache: true } }
   })
@@ -83,6 +78,20 @@ export function makeUnnamed(
     const handle = context.files.open(attributes.ino, flags)
     return { attributes, opened: { fh: handle.fh, keepCache: true } }
   })
+}
+
+/** The kernel asks for a file to be made only where it knows of none. */
+function openExisting(
+  context: FsContext,
+  ino: Ino,
+  name: string,
+  flags: number,
+): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }> {
+  const isUsable = (flags & OPEN_EXCL) === 0 && isFile(context.engine.inodes.get(ino))
+  if (!isUsable) throw new FsError('EEXIST', `"${name}" exists`)
+  const finish = (opened: Opened) => ({ attributes: referenced(context, ino), opened })
+  const opened = open(context, ino, flags)
+  return opened instanceof Promise ? opened.then(finish) : finish(opened)
 }
 
 export function read(
@@ -109,6 +118,7 @@ export function write(
   if (request.data.length === 0) return 0
   try {
     engine.health.assertWritable()
+    assertWriter(handle)
     const { file } = handle
     // What the kernel has cached was allowed when it was written.
     if (!request.fromCache) assertWritableNow(engine.inodes.get(file.ino))
@@ -208,6 +218,7 @@ export async function flush(context: FsContext, fh: FileHandle, caller: Caller):
 
 export async function release(context: FsContext, fh: FileHandle): Promise<void> {
   const handle = context.files.handle(fh)
+  if (handle.isReleasing) throw new FsError('EBADF', `File handle ${fh} is being closed`)
   handle.isReleasing = true
   try {
     if (handle.isWriter) await onRelease(context, handle)

@@ -27,6 +27,11 @@ export interface OpenFile {
   isReleasing: boolean
 }
 
+/** Throws FsError EBADF for a handle that is open for reading only. */
+export function assertWriter({ fh, isWriter }: OpenFile): void {
+  if (!isWriter) throw new FsError('EBADF', `File handle ${fh} is open for reading only`)
+}
+
 export interface OpenDirectory {
   readonly ino: Ino
   /** The listing, from when it was begun. */

@@ -245,16 +245,25 @@ export class Filesystem implements FilesystemOperations {
     return xattrs.removeXattr(this.context, ino, name)
   }
 
-  /** Publishes what ordinary files have staged, and commits times of access. */
+  /**
+   * Publishes what ordinary files have staged, and commits times of access. One that cannot be
+   * published does not keep the others from it; its error is thrown in the end.
+   */
   async writeBack(): Promise<void> {
     const { engine, files, accessTimes, references } = this.context
     for (const ino of await accessTimes.commit()) if (!references.has(ino)) this.evict(ino)
+    const failures: unknown[] = []
     for (const file of files.staged()) {
-      const inode = engine.inodes.find(file.ino)
-      if (inode === undefined || isAtomic(inode)) continue
-      await publish(engine, file, { soon: false })
-      files.settle(file)
+      try {
+        const inode = engine.inodes.find(file.ino)
+        if (inode === undefined || isAtomic(inode)) continue
+        await publish(engine, file, { soon: false })
+        files.settle(file)
+      } catch (error) {
+        failures.push(error)
+      }
     }
+    if (failures.length > 0) throw failures[0]
   }
 
   private evict(ino: Ino): void {

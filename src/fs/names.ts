@@ -30,9 +30,12 @@ export function getDirent(context: FsContext, parent: Ino, name: string): Dirent
   return dirent
 }
 
-/** Whether a new entry may be made. Throws FsError ENAMETOOLONG, EEXIST, ENOTDIR or ENOENT. */
+/** Whether a new entry may be made. Throws FsError ENAMETOOLONG, EINVAL, EEXIST, ENOTDIR, ENOENT. */
 export function checkNewName(context: FsContext, parent: Ino, name: string): void {
   checkNameLength(name)
+  if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name)) {
+    throw new FsError('EINVAL', `"${name}" is not the name of an entry`)
+  }
   checkDirectory(context, parent)
   if (findDirent(context, parent, name) !== undefined) {
     throw new FsError('EEXIST', `"${name}" exists`)

@@ -59,6 +59,7 @@ export interface AttributeChanges {
 /** Bits of open(2)'s flags that matter here, as Linux numbers them on x86-64 and arm64. */
 export const OPEN_ACCMODE = 0o3
 export const OPEN_RDONLY = 0o0
+export const OPEN_EXCL = 0o200
 export const OPEN_TRUNC = 0o1000
 export const OPEN_APPEND = 0o2000
 

@@ -29,6 +29,9 @@ export function parseStat(stat: string): ProcessState {
   // The name of the command may hold anything, spaces and parentheses too.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const field = (number: number): number => Number(fields[number - 3])
+  if (!Number.isInteger(field(FLAGS_FIELD)) || !Number.isInteger(field(EXIT_CODE_FIELD))) {
+    return 'unknown'
+  }
   if ((field(FLAGS_FIELD) & EXITING) === 0) return 'running'
   return field(EXIT_CODE_FIELD) === 0 ? 'exited' : 'died'
 }
@@ -78,18 +81,26 @@ export class ProcFilesystem implements Processes {
 
   /** Ids of all places where this filesystem is mounted: bind mounts have their own. */
   private async mountIds(): Promise<Set<string>> {
-    const lines = (await readFile('/proc/self/mountinfo', 'latin1')).split('\n')
-    const mounts = lines.map((line) => line.split(' '))
     const path = Buffer.from(this.mountpoint).toString('latin1')
-    const own = mounts.findLast((fields) => unescape(fields[4] ?? '') === path)
-    const device = own?.[2]
-    return new Set(mounts.filter((fields) => fields[2] === device).map(([id]) => id ?? ''))
+    return mountIdsOf(await readFile('/proc/self/mountinfo', 'latin1'), path)
   }
+}
+
+/**
+ * Reads `/proc/self/mountinfo`: ids of all mounts of what is mounted on a path. Both are byte
+ * strings.
+ */
+export function mountIdsOf(mountinfo: string, mountpoint: string): Set<string> {
+  const mounts = mountinfo.split('\n').map((line) => line.split(' '))
+  const own = mounts.findLast((fields) => unescape(fields[4] ?? '') === mountpoint)
+  const device = own?.[2]
+  if (device === undefined) return new Set()
+  return new Set(mounts.filter((fields) => fields[2] === device).map(([id]) => id ?? ''))
 }
 
 /** mountinfo writes a space as \040 and so on. */
 function unescape(path: string): string {
-  return path.replaceAll(/\\(\d{3})/g, (_, octal: string) =>
+  return path.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
     String.fromCharCode(parseInt(octal, 8)),
   )
 }
@@ -103,10 +114,15 @@ async function processWrites(
   const descriptors = await readdir(folder).catch(() => [])
   for (const descriptor of descriptors) {
     const info = await readFile(`${folder}/${descriptor}`, 'latin1').catch(() => '')
-    const value = (name: string): string =>
-      new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(info)?.[1] ?? ''
-    if (value('ino') !== String(ino) || !mountIds.has(value('mnt_id'))) continue
-    if ((parseInt(value('flags'), 8) & WRITE_FLAGS) !== 0) return true
+    if (isWriter(info, ino, mountIds)) return true
   }
   return false
+}
+
+/** Reads `/proc/PID/fdinfo/FD`: whether that is a file of these mounts, open for writing. */
+export function isWriter(info: string, ino: Ino, mountIds: ReadonlySet<string>): boolean {
+  const value = (name: string): string =>
+    new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(info)?.[1] ?? ''
+  if (value('ino') !== String(ino) || !mountIds.has(value('mnt_id'))) return false
+  return (parseInt(value('flags'), 8) & WRITE_FLAGS) !== 0
 }

@@ -2,7 +2,7 @@
  * How many references the kernel has to each inode. An inode without a name is freed when the last
  * one is gone, not before: an open file and an O_PATH descriptor both keep one.
  */
-import { invariant } from '../errors.ts'
+import { FsError } from '../errors.ts'
 import type { Ino } from '../store/inode.ts'
 
 export class References {
@@ -18,10 +18,10 @@ export class References {
     this.counts.set(ino, (this.counts.get(ino) ?? 0) + 1)
   }
 
-  /** Drops some; returns whether none are left. */
+  /** Drops some; returns whether none are left. Throws FsError EINVAL for more than there are. */
   drop(ino: Ino, count: number): boolean {
     const left = (this.counts.get(ino) ?? 0) - count
-    invariant(left >= 0, 'the kernel forgets no more than it looked up')
+    if (left < 0) throw new FsError('EINVAL', `Cannot forget inode ${ino}: it was not looked up`)
     if (left > 0) this.counts.set(ino, left)
     else {
       this.counts.delete(ino)

@@ -1,6 +1,6 @@
 /** rename(2) and renameat2(2): one commit, whatever it replaces or exchanges. */
 import { FsError } from '../errors.ts'
-import { type Ino, type Inode, TYPE_MASK, isAtomic, isDirectory } from '../store/inode.ts'
+import { type Ino, type Inode, ROOT_INO, TYPE_MASK, isAtomic, isDirectory } from '../store/inode.ts'
 import type { Change } from '../txn/change.ts'
 import { publish } from '../txn/publish.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
@@ -122,8 +122,13 @@ function checkReplace(source: Inode, target: Inode, newName: string): void {
 /** A directory does not move into itself. The kernel sees to it too, for its own view. */
 function checkMove(context: FsContext, source: Inode, newParent: Ino): void {
   if (!isDirectory(source)) return
-  for (let ino = newParent; ino !== 1; ino = context.engine.inodes.get(ino).parent) {
+  const passed = new Set<Ino>()
+  for (let ino = newParent; ino !== ROOT_INO; ino = context.engine.inodes.get(ino).parent) {
     if (ino === source.ino) throw new FsError('EINVAL', 'Cannot move a directory into itself')
+    if (passed.has(ino)) {
+      throw new FsError('EIO', `The volume is damaged: directory ${ino} lies in itself`)
+    }
+    passed.add(ino)
   }
 }
 

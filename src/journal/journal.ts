@@ -21,10 +21,7 @@ import type { Health } from '../health.ts'
 import type { Op } from '../store/ops.ts'
 import { Arena } from './arena.ts'
 import { Pace } from './pace.ts'
-import { encodeRecord, measureRecord } from './record.ts'
-
-/** The largest record, in blocks: 1 GiB of remapped blocks and a MiB of pages fit. */
-const RECORD_BLOCKS_MAX = 768
+import { encodeRecord, measureRecord, recordBlocksMax } from './record.ts'
 
 /** Where a journal goes on. */
 export interface JournalState {
@@ -97,7 +94,7 @@ export class Journal {
 
   /** The largest record of this ring, in blocks: small rings take small commits. */
   get recordBlocksMax(): number {
-    return Math.min(RECORD_BLOCKS_MAX, Math.floor(this.ring.blockCount / 8))
+    return recordBlocksMax(this.ring.blockCount)
   }
 
   /**

@@ -7,10 +7,21 @@ import { BLOCK_SIZE } from '../device/device.ts'
 import { ByteReader, ByteWriter } from '../bytes.ts'
 import { crc32c } from '../crc32c.ts'
 import { FsError, invariant } from '../errors.ts'
+import { FILE_BLOCKS_MAX } from '../store/inode.ts'
 import type { Op } from '../store/ops.ts'
 
 const MAGIC = 0x6a72_616f
 const FIXED_SIZE = 80
+
+/** The largest record, in blocks: 1 GiB of remapped blocks and a MiB of pages fit. */
+const RECORD_BLOCKS_MAX = 768
+
+/** The largest record of a ring, in blocks: small rings take small commits. */
+export function recordBlocksMax(ringBlockCount: number): number {
+  return Math.min(RECORD_BLOCKS_MAX, Math.floor(ringBlockCount / 8))
+}
+
+const GENERATION_MAX = 0xffff_fffe
 const CODES = { put: 1, del: 2, page: 3, remap: 4, unmap: 5, drop: 6 } as const
 
 /** A record's fields apart from its operations. Positions are blocks since the volume was made. */
@@ -145,8 +156,8 @@ export function decodeRecord(bytes: Uint8Array): RingRecord | 'invalid' {
   const headerEnd = peeked.headerBlocks * BLOCK_SIZE
   const input = new ByteReader(bytes, 4, headerEnd)
   if (input.u32() !== crc32c(bytes.subarray(8, headerEnd))) return 'invalid'
-  const commitSeq = input.u64()
-  const position = input.u64()
+  const commitSeq = input.counter('a commit')
+  const position = input.counter('a position')
   const epoch = input.u32()
   const volume = input.u32()
   input.position += 8
@@ -157,8 +168,8 @@ export function decodeRecord(bytes: Uint8Array): RingRecord | 'invalid' {
     position,
     epoch,
     volume,
-    durableSeq: input.u64(),
-    checkpointSeq: input.u64(),
+    durableSeq: input.counter('a durable commit'),
+    checkpointSeq: input.counter('a checkpoint'),
     timeNs: input.i64(),
   }
   input.position = FIXED_SIZE
@@ -182,12 +193,16 @@ function decodeOp(input: ByteReader, pages: { bytes: Uint8Array; at: number }): 
     return { type: 'put', key, body: Uint8Array.from(input.bytes(bodyLength)) }
   }
   if (code === CODES.del) return { type: 'del', key: input.latin1(input.u16()) }
-  const place = { ino: input.u64(), generation: input.u32(), fileBlock: input.u32() }
+  const place = {
+    ino: input.counter('an inode'),
+    generation: input.bounded('u32', GENERATION_MAX, 'a generation'),
+    fileBlock: input.bounded('u32', FILE_BLOCKS_MAX, 'a file block'),
+  }
   if (code === CODES.drop) return { type: 'drop', ...place }
   if (code === CODES.unmap) return { type: 'unmap', ...place, count: input.u32() }
   const block = input.u32()
   if (code === CODES.remap) {
-    const checksums = new Uint32Array(input.u32())
+    const checksums = new Uint32Array(input.bounded('u32', input.remaining / 4, 'a count'))
     for (let i = 0; i < checksums.length; i++) checksums[i] = input.u32()
     return { type: 'remap', ...place, block, checksums }
   }

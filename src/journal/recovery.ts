@@ -13,7 +13,7 @@
 import { BLOCK_SIZE, type Ring } from '../device/device.ts'
 import type { Marker } from '../store/marker.ts'
 import type { Op } from '../store/ops.ts'
-import { type RingRecord, decodeRecord, peekRecord } from './record.ts'
+import { type RingRecord, decodeRecord, peekRecord, recordBlocksMax } from './record.ts'
 
 const SCAN_BLOCKS = 256
 
@@ -78,6 +78,7 @@ export function readRecord(ring: Ring, ringBlock: number): RingRecord | undefine
   ring.read(ringBlock, first)
   const peeked = peekRecord(first)
   if (peeked === undefined || ringBlock + peeked.blockCount > ring.blockCount) return undefined
+  if (peeked.blockCount > recordBlocksMax(ring.blockCount)) return undefined
   const bytes = Buffer.allocUnsafeSlow(peeked.blockCount * BLOCK_SIZE)
   ring.read(ringBlock, bytes)
   try {

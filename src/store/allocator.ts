@@ -57,8 +57,11 @@ export class Allocator {
     return this.mapped.has(block)
   }
 
-  /** Takes over a group of the persisted bitmap; only while opening. */
+  /** Takes over a group of the persisted bitmap; only while opening. Throws FsError EIO. */
   load(groupIndex: number, bytes: Uint8Array): void {
+    if (bytes.length !== GROUP_BLOCKS / 8) {
+      throw new FsError('EIO', `Bitmap group ${groupIndex} has ${bytes.length} bytes`)
+    }
     this.cover((groupIndex + 1) * GROUP_BLOCKS, bytes)
     this.mapped.loadGroup(groupIndex, bytes)
     this.used.loadGroup(groupIndex, bytes)
@@ -156,8 +159,9 @@ export class Allocator {
     if (blockCount <= this.used.bitCount) return
     const lastByte = bytes.findLastIndex((byte) => byte !== 0)
     const base = blockCount - GROUP_BLOCKS
-    const needed = lastByte < 0 ? 0 : base + (lastByte + 1) * 8
-    if (needed > Math.ceil(this.used.bitCount / 8) * 8) {
+    const lastBits = 32 - Math.clz32(bytes[lastByte] ?? 0)
+    const needed = lastByte < 0 ? 0 : base + lastByte * 8 + lastBits
+    if (needed > this.used.bitCount) {
       throw new FsError('EIO', 'The allocation bitmap refers to blocks behind the end of the file')
     }
   }

@@ -1,5 +1,6 @@
 /** The inode record: what a file is, apart from its names and its blocks. */
 import { ByteReader, ByteWriter } from '../bytes.ts'
+import { BLOCK_SIZE } from '../device/device.ts'
 
 /** Inode number; 1 is the root. Never used twice. */
 export type Ino = number
@@ -51,6 +52,14 @@ export interface Inode {
   /** Symbolic links: where to. */
   target: Uint8Array
 }
+
+/** File blocks have numbers of 32 bits, and one more than the last is a number too. */
+export const FILE_BLOCKS_MAX = 0xffff_fffe
+export const FILE_SIZE_MAX = FILE_BLOCKS_MAX * BLOCK_SIZE
+
+const MODE_MAX = 0xffff
+/** One more is a number of 32 bits still. */
+const COUNT_MAX = 0xffff_fffe
 
 const NO_TARGET = new Uint8Array(0)
 const FIXED_SIZE = 4 * 7 + 8 * 10 + 2
@@ -107,27 +116,28 @@ export function encodeInode(inode: Inode): Uint8Array {
   return out.buffer
 }
 
+/** Throws FsError EIO for what no inode can be; whether it fits the others is not looked at. */
 export function decodeInode(ino: Ino, body: Uint8Array): Inode {
   const input = new ByteReader(body)
   return {
     ino,
-    mode: input.u32(),
+    mode: input.bounded('u32', MODE_MAX, 'a mode'),
     uid: input.u32(),
     gid: input.u32(),
-    nlink: input.u32(),
+    nlink: input.bounded('u32', COUNT_MAX, 'a link count'),
     rdev: input.u32(),
     flags: input.u32(),
-    mapGeneration: input.u32(),
-    size: input.u64(),
-    blockCount: input.u64(),
+    mapGeneration: input.bounded('u32', COUNT_MAX, 'a generation'),
+    size: input.bounded('u64', FILE_SIZE_MAX, 'a size'),
+    blockCount: input.bounded('u64', COUNT_MAX, 'a block count'),
     atimeNs: input.i64(),
     mtimeNs: input.i64(),
     ctimeNs: input.i64(),
     btimeNs: input.i64(),
-    commitSeq: input.u64(),
-    parent: input.u64(),
-    entryCount: input.u64(),
-    cookieNext: input.u64(),
+    commitSeq: input.counter('a commit'),
+    parent: input.counter('a parent'),
+    entryCount: input.counter('an entry count'),
+    cookieNext: input.counter('a cookie'),
     target: Uint8Array.from(input.bytes(input.u16())),
   }
 }
@@ -151,5 +161,5 @@ export function encodeDirent(dirent: Dirent): Uint8Array {
 
 export function decodeDirent(body: Uint8Array): Dirent {
   const input = new ByteReader(body)
-  return { ino: input.u64(), type: input.u16(), cookie: input.u64() }
+  return { ino: input.counter('an inode'), type: input.u16(), cookie: input.counter('a cookie') }
 }

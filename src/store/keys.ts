@@ -12,6 +12,7 @@
  *   O ino8                   orphan: nlink is 0 and the kernel still knew the inode
  *   P ino8 generation4       map generation that is being written or freed, not the file's own
  */
+import { COUNTER_MAX } from '../bytes.ts'
 import type { Ino } from './inode.ts'
 
 function u32Key(value: number): string {
@@ -62,6 +63,36 @@ export const bitmapKey = (groupIndex: number): string => 'G' + u32Key(groupIndex
 export const orphanKey = (ino: Ino): string => 'O' + u64Key(ino)
 export const pendingMapKey = (ino: Ino, generation: number): string =>
   'P' + u64Key(ino) + u32Key(generation)
+
+const named = (length: number): boolean => length > GROUP_LENGTH && length <= GROUP_LENGTH + 255
+const exactly = (expected: number) => (length: number) => length === expected
+
+/** How long the keys of each kind are. */
+const LENGTHS: Readonly<Record<string, (length: number) => boolean>> = {
+  S: exactly(1),
+  M: exactly(1),
+  I: exactly(9),
+  D: named,
+  X: named,
+  E: exactly(17),
+  G: exactly(5),
+  O: exactly(9),
+  P: exactly(13),
+}
+
+/** First bytes of the keys that exist, in order. */
+export const PREFIXES: readonly string[] = Object.keys(LENGTHS).toSorted()
+
+/** Groups of the bitmap that block numbers of 32 bits need. */
+const BITMAP_GROUPS_MAX = 2 ** 32 / 32_768
+
+/** Whether a key is of a known kind, has its form, and numbers that can be. */
+export function isWellFormed(key: string): boolean {
+  const prefix = key.slice(0, 1)
+  if (LENGTHS[prefix]?.(key.length) !== true) return false
+  if (prefix === 'G') return u32FromKey(key, 1) < BITMAP_GROUPS_MAX
+  return key.length < GROUP_LENGTH || u64FromKey(key, 1) <= COUNTER_MAX
+}
 
 /** The first key behind all keys that start with `prefix`. */
 export function prefixEnd(prefix: string): string {

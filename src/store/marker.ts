@@ -19,6 +19,10 @@ export interface Marker {
 
 const SIZE = 45
 
+/** There is always a next epoch. */
+const EPOCH_MAX = 0xffff_fffe
+const BLOCK_COUNT_MAX = 2 ** 32
+
 export function encodeMarker(marker: Marker): Uint8Array {
   const out = new ByteWriter(Buffer.alloc(SIZE))
   out.u64(marker.commitSeq)
@@ -31,15 +35,16 @@ export function encodeMarker(marker: Marker): Uint8Array {
   return out.buffer
 }
 
+/** Throws FsError EIO for what a program could not go on from. */
 export function decodeMarker(body: Uint8Array): Marker {
   const input = new ByteReader(body)
   return {
-    commitSeq: input.u64(),
-    ringPosition: input.u64(),
-    epoch: input.u32(),
-    blockCount: input.u64(),
-    freeCount: input.u64(),
-    nextIno: input.u64(),
+    commitSeq: input.counter('the last commit'),
+    ringPosition: input.counter('the position in the ring'),
+    epoch: input.bounded('u32', EPOCH_MAX, 'the epoch'),
+    blockCount: input.bounded('u64', BLOCK_COUNT_MAX, 'the block count'),
+    freeCount: input.bounded('u64', BLOCK_COUNT_MAX, 'the free count'),
+    nextIno: input.counter('the next inode'),
     clean: input.u8() === 1,
   }
 }

@@ -3,7 +3,9 @@
  * the same state as applying it once, so recovery may run again.
  */
 import type { BlockNo } from '../device/device.ts'
-import type { Ino } from './inode.ts'
+import { FsError } from '../errors.ts'
+import { FILE_BLOCKS_MAX, type Ino } from './inode.ts'
+import { isWellFormed } from './keys.ts'
 
 export type Op =
   | { readonly type: 'put'; readonly key: string; readonly body: Uint8Array }
@@ -43,4 +45,34 @@ export interface UnmapOp extends MapOp {
 /** The leaf that holds this file block leaves its map; its blocks stay, another generation has them. */
 export interface DropOp extends MapOp {
   readonly type: 'drop'
+}
+
+/** Kinds of keys that commits set and delete; checkpoints write the others. */
+const COMMITTED_KEYS = 'IDXOP'
+
+/** File blocks that an operation is about; a leaf's for `drop`. */
+export function blockCountOf(op: PageOp | RemapOp | UnmapOp | DropOp): number {
+  if (op.type === 'remap') return op.checksums.length
+  return op.type === 'unmap' ? op.count : 1
+}
+
+/**
+ * Whether an operation that stood in the ring can be one of a volume with so many blocks. Throws
+ * FsError EIO. Whether it fits what is mapped is `Store.prepare`'s to say.
+ */
+export function checkOp(op: Op, blockCount: number): void {
+  if (op.type === 'put' || op.type === 'del') {
+    if (isWellFormed(op.key) && COMMITTED_KEYS.includes(op.key.slice(0, 1))) return
+    throw impossible(op, 'such a key')
+  }
+  const count = blockCountOf(op)
+  if (op.fileBlock + count > FILE_BLOCKS_MAX) throw impossible(op, 'so long a file')
+  // Only what is mapped is unmapped, so this bounds the work as well.
+  if (count > blockCount) throw impossible(op, `${count} blocks`)
+  if (op.type !== 'page' && op.type !== 'remap') return
+  if (op.block === 0 || op.block + count > blockCount) throw impossible(op, `block ${op.block}`)
+}
+
+function impossible(op: Op, what: string): FsError {
+  return new FsError('EIO', `A commit in the ring is damaged: there is no ${op.type} of ${what}`)
 }

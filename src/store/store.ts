@@ -11,7 +11,7 @@ import { ExtentMaps } from './extent-maps.ts'
 import { HomeWrites } from './home-writes.ts'
 import { LEAF_BLOCKS } from './leaf.ts'
 import { Metadata } from './metadata.ts'
-import type { DropOp, Op, PageOp, RemapOp, UnmapOp } from './ops.ts'
+import { type Op, type PageOp, type RemapOp, type UnmapOp, blockCountOf } from './ops.ts'
 
 /** A write of staged blocks that has not returned; reads of these blocks are served from it. */
 export interface WriteUnderWay {
@@ -34,12 +34,41 @@ export class Store {
     this.allocator = new Allocator(device.blocks)
   }
 
-  /** Reads what applying an operation needs. Throws FsError EIO, and then nothing has changed. */
-  prepare(op: Op): void {
+  /**
+   * Reads what applying an operation needs, and makes sure that maps and bitmap agree on each block
+   * that it frees or takes: on a damaged volume it could take what another file has. `freed` gathers
+   * what the operations of one commit free. Throws FsError EIO, and then nothing has changed.
+   */
+  prepare(op: Op, freed: Set<BlockNo>): void {
     if (op.type === 'put' || op.type === 'del') return
     const map = this.maps.get(op.ino, op.generation)
-    for (let i = 0; i < blockCountOf(op); i += LEAF_BLOCKS) map.ensureLeaf(op.fileBlock + i)
-    map.ensureLeaf(op.fileBlock + blockCountOf(op) - 1)
+    const count = blockCountOf(op)
+    let leaf = map.ensureLeaf(op.fileBlock)
+    if (op.type === 'drop') return
+    for (let i = 0; i < count; i++) {
+      const fileBlock = op.fileBlock + i
+      const slot = fileBlock % LEAF_BLOCKS
+      if (slot === 0) leaf = map.ensureLeaf(fileBlock)
+      const old = leaf.block(slot)
+      const block = op.type === 'unmap' ? 0 : op.block + i
+      if (old !== 0) this.prepareOld(old, block, freed)
+      if (block !== 0 && block !== old) this.prepareNew(op, fileBlock, block)
+    }
+  }
+
+  /** The block that a file block has is written again or freed. */
+  private prepareOld(old: BlockNo, block: BlockNo, freed: Set<BlockNo>): void {
+    if (!this.allocator.isMapped(old) || freed.has(old)) throw contradiction(old)
+    if (old !== block) freed.add(old)
+  }
+
+  /** A block is mapped: one that nobody has, or one of the generation before at the same place. */
+  private prepareNew(op: PageOp | RemapOp | UnmapOp, fileBlock: number, block: BlockNo): void {
+    if (block >= this.device.blocks.blockCount) throw contradiction(block)
+    if (!this.allocator.isMapped(block)) return
+    const { ino, generation } = op
+    const isShared = generation > 0 && this.maps.get(ino, generation - 1).block(fileBlock) === block
+    if (!isShared) throw contradiction(block)
   }
 
   /** Requires: what it needs was read, or the caller copes with a failure in the middle. */
@@ -124,9 +153,12 @@ export class Store {
   }
 }
 
-function blockCountOf(op: PageOp | RemapOp | UnmapOp | DropOp): number {
-  if (op.type === 'remap') return op.checksums.length
-  return op.type === 'unmap' ? op.count : 1
+function contradiction(block: BlockNo): FsError {
+  return new FsError(
+    'EIO',
+    `The volume is damaged: its maps and its bitmap contradict each other about block ${block}; ` +
+      'unmount it and run: oatomic check',
+  )
 }
 
 export function wrongChecksum(block: BlockNo): FsError {

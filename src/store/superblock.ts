@@ -82,6 +82,15 @@ export function decodeSuperblock(block: Uint8Array): DecodedSuperblock {
   if (block.every((byte) => byte === 0)) return 'zero'
   if (input.latin1(MAGIC.length) !== MAGIC) return 'foreign'
   if (input.u32() !== crc32c(block.subarray(12))) return 'damaged'
+  try {
+    return decodeFields(input)
+  } catch (error) {
+    if (error instanceof FsError) return 'damaged'
+    throw error
+  }
+}
+
+function decodeFields(input: ByteReader): Superblock {
   return {
     formatMajor: input.u16(),
     formatMinor: input.u16(),
@@ -92,7 +101,7 @@ export function decodeSuperblock(block: Uint8Array): DecodedSuperblock {
     ringStart: input.u32(),
     ringBlocks: input.u32(),
     dataStart: input.u32(),
-    generation: input.u64(),
+    generation: input.counter('the generation'),
     createdNs: input.i64(),
   }
 }

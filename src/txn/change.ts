@@ -2,6 +2,7 @@
  * What one commit will do, while it is being put together. Nothing of it is visible before
  * `Engine.commit`: inodes are changed as drafts.
  */
+import { FsError } from '../errors.ts'
 import {
   type Dirent,
   INODE_HAS_XATTRS,
@@ -94,11 +95,20 @@ export class Change {
     return this.ops.length === 0 && this.drafts.size === 0
   }
 
-  /** All operations, the inodes last. */
+  /** All operations, the inodes last. Throws FsError EIO where a damaged inode counted too little. */
   finish(): readonly Op[] {
     for (const draft of this.drafts.values()) {
+      checkCounts(draft)
       this.ops.push({ type: 'put', key: inodeKey(draft.ino), body: encodeInode(draft) })
     }
     return this.ops
   }
+}
+
+function checkCounts({ ino, nlink, entryCount, blockCount }: Inode): void {
+  if (Math.min(nlink, entryCount, blockCount) >= 0) return
+  throw new FsError(
+    'EIO',
+    `The volume is damaged: inode ${ino} counts less than it has; unmount it and run: oatomic check`,
+  )
 }

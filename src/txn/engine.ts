@@ -3,6 +3,7 @@
  * in the same tick, part of the state in memory. Nothing awaits in between, so no reader sees half
  * of a commit and no commit is built on state that another one has changed since.
  */
+import type { BlockNo } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import type { Health } from '../health.ts'
 import type { Checkpointer } from '../journal/checkpoint.ts'
@@ -71,7 +72,8 @@ export class Engine {
     if (blockCount > this.journal.recordBlocksMax) {
       throw new FsError('EFBIG', `A commit of ${blockCount} blocks does not fit this volume's ring`)
     }
-    for (const op of ops) this.store.prepare(op)
+    const freed = new Set<BlockNo>()
+    for (const op of ops) this.store.prepare(op, freed)
     const commitSeq = this.journal.append(ops, soon)
     try {
       for (const op of ops) this.store.apply(op)

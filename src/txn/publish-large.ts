@@ -18,7 +18,7 @@
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
 import { type Engine, METADATA_BLOCKS_MAX } from './engine.ts'
-import { type PublishOptions, finishInode, pushPages } from './publish-ops.ts'
+import { type PublishOptions, commitPages, finishInode } from './publish-ops.ts'
 import { releaseMap } from './release-map.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
 import { settle } from './settle.ts'
@@ -81,8 +81,7 @@ async function flip(
     refusal = { error }
     change = flipping()
   }
-  pushPages(engine, file, fork, change)
-  engine.commit(change)
+  commitPages(engine, file, fork, change, false)
   return refusal
 }
 

@@ -1,7 +1,7 @@
 /** The operations that make a shadow fork the data fork. */
 import { crc32c } from '../crc32c.ts'
 import { BLOCK_SIZE } from '../device/device.ts'
-import { invariant } from '../errors.ts'
+import { FsError, invariant } from '../errors.ts'
 import type { Inode } from '../store/inode.ts'
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
@@ -126,10 +126,30 @@ function pushSpilled(
 }
 
 /**
+ * Adds the pages and commits. What pages have been given cannot be taken back, so a commit that is
+ * refused, as on a damaged volume, leaves a fork that can only be discarded.
+ */
+export function commitPages(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  change: Change,
+  soon: boolean,
+): void {
+  pushPages(engine, file, fork, change)
+  try {
+    engine.commit(change, soon)
+  } catch (error) {
+    if (error instanceof FsError) fork.broken ??= error
+    throw error
+  }
+}
+
+/**
  * Pages go to the block that the file already has there, or to a new one that was set aside. They
  * stay in the fork: if the commit fails, the file goes on showing all of what was staged.
  */
-export function pushPages(engine: Engine, file: FileState, fork: ShadowFork, change: Change): void {
+function pushPages(engine: Engine, file: FileState, fork: ShadowFork, change: Change): void {
   const draft = change.inode(file.ino)
   readLeaves(engine, file, fork, draft.mapGeneration)
   let room = { start: 0, count: 0 }

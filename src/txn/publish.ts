@@ -17,7 +17,7 @@ import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
 import { publishLarge } from './publish-large.ts'
-import { type PublishOptions, buildMapChange, pushPages, recordBlocks } from './publish-ops.ts'
+import { type PublishOptions, buildMapChange, commitPages, recordBlocks } from './publish-ops.ts'
 import { settle } from './settle.ts'
 import type { FileState, ShadowFork } from './shadow-fork.ts'
 
@@ -63,8 +63,7 @@ async function publishLocked(
       const { mapGeneration } = engine.inodes.get(file.ino)
       // First, because it may refuse, and what pushPages allocates could not be taken back.
       options.also?.(change)
-      pushPages(engine, file, fork, change)
-      engine.commit(change, options.soon) // 3.
+      commitPages(engine, file, fork, change, options.soon) // 3.
       if (fork.freshMap) engine.onMapReplaced(file.ino, mapGeneration)
       break
     }

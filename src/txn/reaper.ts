@@ -4,7 +4,7 @@
  * step is a commit, and the orphan key stays until the last one, so a crash only means going on.
  */
 import type { Ino } from '../store/inode.ts'
-import { pendingMapKey, u32FromKey, xattrGroup } from '../store/keys.ts'
+import { isWellFormed, pendingMapKey, u32FromKey, xattrGroup } from '../store/keys.ts'
 import type { Engine } from './engine.ts'
 import { MapRelease, releaseMap } from './release-map.ts'
 
@@ -81,11 +81,14 @@ export class Reaper {
   private async reap(ino: Ino): Promise<boolean> {
     const inode = this.engine.inodes.find(ino)
     const { metadata, maps } = this.engine.store
+    // Only on a damaged volume: what has a name is not freed.
+    if (inode !== undefined && inode.nlink > 0) return true
     if (inode !== undefined && inode.blockCount > 0) {
       this.orphanMap ??= new MapRelease(this.engine, ino, inode.mapGeneration)
       if (await this.orphanMap.step()) return false
     }
-    const pending = await metadata.scan(pendingMapKey(ino, 0).slice(0, 9))
+    const listed = await metadata.scan(pendingMapKey(ino, 0).slice(0, 9))
+    const pending = listed.filter(([key]) => isWellFormed(key))
     for (const [key] of pending) await releaseMap(this.engine, ino, u32FromKey(key, 9), undefined)
     const xattrs = await metadata.scan(xattrGroup(ino))
     while (!this.engine.hasRoom) await this.engine.room()

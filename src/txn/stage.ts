@@ -1,6 +1,7 @@
 /** Staging: what write(2) and truncate(2) do to a file. Nothing here changes what is published. */
 import { BLOCK_SIZE } from '../device/device.ts'
 import { FsError } from '../errors.ts'
+import { FILE_SIZE_MAX } from '../store/inode.ts'
 import type { Engine } from './engine.ts'
 import { readFileBlock, resolveBlock } from './resolve.ts'
 import { type FileState, ShadowFork } from './shadow-fork.ts'
@@ -14,9 +15,6 @@ const SPILL_BLOCKS_MIN = 16
 
 /** Pages that a fork keeps in memory, if the ring is large enough. */
 const PAGES_MAX = 256
-
-/** Block numbers of a file have 32 bits. */
-export const FILE_SIZE_MAX = 0xffff_fffe * BLOCK_SIZE
 
 /** A file with more blocks than this is truncated to nothing by starting a new map. */
 const FRESH_MAP_BLOCKS = 4096

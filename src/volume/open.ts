@@ -16,12 +16,13 @@ import { FsError } from '../errors.ts'
 import { Health } from '../health.ts'
 import { Checkpointer } from '../journal/checkpoint.ts'
 import { Journal } from '../journal/journal.ts'
-import { type Replayed, replayRing } from '../journal/recovery.ts'
+import type { Replayed } from '../journal/recovery.ts'
 import type { Ino } from '../store/inode.ts'
 import {
   MARKER_KEY,
   VOLUME_KEY,
   bitmapKey,
+  isWellFormed,
   prefixEnd,
   u32FromKey,
   u64FromKey,
@@ -32,6 +33,8 @@ import { Store } from '../store/store.ts'
 import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
 import { Engine, type InodeCounter } from '../txn/engine.ts'
 import { releaseMap } from '../txn/release-map.ts'
+import { RING_BLOCKS_MIN } from './make.ts'
+import { findHazard, replay } from './replay.ts'
 
 export interface OpenVolumeOptions {
   /** For messages. */
@@ -69,12 +72,17 @@ export async function openVolumeOn(
   const superblock = chooseSuperblock(name, readSuperblocks(device)) // 1.
   const health = new Health()
   health.readOnly = options.readOnly || checkFeatures(name, superblock) === 'read-only'
+  if (device.ring.blockCount < RING_BLOCKS_MIN) {
+    const found = `its ring has ${device.ring.blockCount} blocks of ${RING_BLOCKS_MIN} at least`
+    throw new FsError('EIO', `Cannot open volume "${name}": ${found}`)
+  }
   const store = new Store(device)
   const marker = readMarker(device, name, superblock) // 2.
   await loadBitmap(store, name)
   const counter: InodeCounter = { next: marker.nextIno }
-  const replayed = replay(store, name, marker, superblock, counter) // 3.
-  if (replayed.damage !== undefined) health.readOnly = true
+  const replayed = replay(store, name, marker, volumeMark(superblock), counter) // 3.
+  const damage = replayed.damage ?? (await findHazard(store, counter))
+  if (damage !== undefined) health.readOnly = true
   const engine = assemble(store, health, marker, superblock, replayed, counter, options.clock)
   let mapsReleased = 0
   if (!health.readOnly) {
@@ -83,7 +91,8 @@ export async function openVolumeOn(
     await engine.checkpointer.run() // 4.
     mapsReleased = await releasePendingMaps(engine) // 5.
   }
-  const orphans = (await store.metadata.scan('O')).map(([key]) => u64FromKey(key, 1))
+  const listed = (await store.metadata.scan('O')).filter(([key]) => isWellFormed(key))
+  const orphans = listed.map(([key]) => u64FromKey(key, 1))
   return {
     engine,
     superblock,
@@ -94,7 +103,7 @@ export async function openVolumeOn(
       byteCount: replayed.byteCount,
       mapsReleased,
       orphanCount: orphans.length,
-      damage: replayed.damage,
+      damage,
       timeMs: performance.now() - started,
     },
   }
@@ -126,6 +135,7 @@ function readMarker(device: Device, name: string, superblock: Superblock): Marke
 async function loadBitmap(store: Store, name: string): Promise<void> {
   const prefix = bitmapKey(0).slice(0, 1)
   for await (const [key, value] of store.device.index.range(prefix, prefixEnd(prefix))) {
+    if (!isWellFormed(key)) continue
     try {
       store.allocator.load(u32FromKey(key, 1), openValue(key, value))
     } catch (error) {
@@ -133,26 +143,6 @@ async function loadBitmap(store: Store, name: string): Promise<void> {
         cause: error,
       })
     }
-  }
-}
-
-function replay(
-  store: Store,
-  name: string,
-  marker: Marker,
-  superblock: Superblock,
-  counter: InodeCounter,
-): Replayed {
-  try {
-    return replayRing(store.device.ring, marker, volumeMark(superblock), (op) => {
-      if (op.type === 'put' && op.key.startsWith('I')) {
-        counter.next = Math.max(counter.next, u64FromKey(op.key, 1) + 1)
-      }
-      store.apply(op)
-    })
-  } catch (error) {
-    const hint = `its ring and its index contradict each other; run: oatomic check ${name}`
-    throw new FsError('EIO', `Cannot open volume "${name}": ${hint}`, { cause: error })
   }
 }
 
@@ -191,11 +181,15 @@ function assemble(
 
 /** Frees what large publishes and truncations left; returns how many maps. */
 async function releasePendingMaps(engine: Engine): Promise<number> {
-  const pending = await engine.store.metadata.scan('P')
+  const listed = await engine.store.metadata.scan('P')
+  const pending = listed.filter(([key]) => isWellFormed(key))
   for (const [key] of pending) {
     const ino = u64FromKey(key, 1)
     const generation = u32FromKey(key, 9)
-    await releaseMap(engine, ino, generation, engine.inodes.find(ino)?.mapGeneration)
+    const own = engine.inodes.find(ino)?.mapGeneration
+    // Only on a damaged volume: its own map is never freed.
+    if (generation === own) continue
+    await releaseMap(engine, ino, generation, own)
     while (!engine.hasRoom) await engine.room()
     const change = engine.begin()
     change.removePendingMap(ino, generation)

@@ -170,6 +170,12 @@ const INODES: DamageCase[] = [
     lost: ['small'],
   },
   {
+    what: 'a file that counts entries',
+    damage: (image, ino) => edit.withInode(image, ino('small'), { entryCount: 3 }),
+    expected: ['F7'],
+    lost: [],
+  },
+  {
     what: 'a root that is gone',
     damage: (image) => edit.withValue(image, keys.inodeKey(1), gone),
     expected: ['F7', 'F8'],

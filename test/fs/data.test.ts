@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BLOCK_SIZE } from '../../src/device/device.ts'
-import { FILE_SIZE_MAX } from '../../src/txn/stage.ts'
+import { FILE_SIZE_MAX } from '../../src/store/inode.ts'
 import { Random, testSeed } from '../support/random.ts'
 import * as v from '../support/volume.ts'
 import { TIMEOUT, close, fileWith, openFile, refuses, stat, text, writeText } from './fixture.ts'

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ProcFilesystem, hasSharedMapping, parseStat } from '../../src/fs/processes.ts'
+import {
+  ProcFilesystem,
+  hasSharedMapping,
+  isWriter,
+  mountIdsOf,
+  parseStat,
+} from '../../src/fs/processes.ts'
 import { TIMEOUT } from './fixture.ts'
 
 const EXITING = 0x4
@@ -38,4 +44,29 @@ test('hasSharedMapping() sees shared mappings of the inode only', TIMEOUT, () =>
   assert.equal(hasSharedMapping(maps, 42), true)
   assert.equal(hasSharedMapping(maps, 43), false)
   assert.equal(hasSharedMapping(maps, 4), false)
+})
+
+test('parseStat() does not guess from a line that is cut', TIMEOUT, () => {
+  const line = statLine('sh', OTHER_FLAGS | EXITING, 0)
+  for (const cut of ['', line.slice(0, 9), line.split(' ').slice(0, 30).join(' ')]) {
+    assert.equal(parseStat(cut), 'unknown')
+  }
+})
+
+test('mountIdsOf() finds all mounts of a filesystem, and none of another', TIMEOUT, () => {
+  const mountinfo =
+    '21 1 0:45 / /mnt/a\\040b rw - fuse.oatomic v rw\n' +
+    '22 1 0:45 / /mnt/bind rw - fuse.oatomic v rw\n' +
+    '23 1 0:46 / /mnt/c rw - ext4 d rw\n'
+  assert.deepEqual(mountIdsOf(mountinfo, '/mnt/a b'), new Set(['21', '22']))
+  assert.deepEqual(mountIdsOf(mountinfo, '/mnt/d'), new Set())
+})
+
+const info = (flags: string): string => `pos:\t0\nflags:\t${flags}\nmnt_id:\t21\nino:\t7\n`
+
+test('isWriter() reads flags, mount and inode', TIMEOUT, () => {
+  assert.equal(isWriter(info('0100002'), 7, new Set(['21'])), true)
+  assert.equal(isWriter(info('0100000'), 7, new Set(['21'])), false)
+  assert.equal(isWriter(info('0100002'), 7, new Set(['22'])), false)
+  assert.equal(isWriter(info('0100002'), 70, new Set(['21'])), false)
 })

@@ -150,7 +150,9 @@ test('decodeRenameWithFlags() knows NOREPLACE and EXCHANGE only', () => {
     noReplace: false,
     exchange: true,
   })
-  assert.throws(() => decoders.decodeRenameWithFlags(renameBody(4), 1), { code: 'EINVAL' })
+  for (const flags of [3, 4]) {
+    assert.throws(() => decoders.decodeRenameWithFlags(renameBody(flags), 1), { code: 'EINVAL' })
+  }
 })
 
 test('decodeWrite() gives the payload in place', () => {
@@ -168,4 +170,37 @@ test('decodeBatchForget() refuses a count beyond the request', () => {
   assert.throws(() => decoders.decodeBatchForget(bodyOf(u32(2, 0), u64(5n, 2n))), {
     code: 'EINVAL',
   })
+})
+
+const timesBody = (seconds: bigint): RequestBody =>
+  bodyOf(
+    u32(0b100_0011_0000, 0),
+    u64(0n, 0n, 0n, ...[seconds, seconds, seconds].map((value) => BigInt.asUintN(64, value))),
+    u32(5, 6, 7, 0, 0, 0, 0, 0),
+  )
+
+test('decodeSetAttributes() keeps times within what a volume can hold', () => {
+  const years = 400n * 365n * 86_400n
+  const late = decoders.decodeSetAttributes(timesBody(years))
+  const early = decoders.decodeSetAttributes(timesBody(-years))
+  for (const field of ['atime', 'mtime', 'ctime'] as const) {
+    assert.equal(late[field], 2n ** 63n - 1n)
+    assert.equal(early[field], -(2n ** 63n))
+  }
+})
+
+const node = (mode: number): RequestBody => bodyOf(u32(mode, 0, 0, 0), Buffer.from('a\0'))
+const folder = (mode: number): RequestBody => bodyOf(u32(mode, 0), Buffer.from('a\0'))
+const file = (mode: number): RequestBody => bodyOf(u32(0, mode, 0, 0), Buffer.from('a\0'))
+
+test('what is made is of a type that its operation makes', () => {
+  assert.equal(decoders.decodeMakeNode(node(0o644)).mode, 0o100644)
+  assert.equal(decoders.decodeMakeNode(node(0o010644)).mode, 0o010644)
+  assert.equal(decoders.decodeMakeDirectory(folder(0o755)).mode, 0o040755)
+  assert.equal(decoders.decodeCreate(file(0o100600)).mode, 0o100600)
+  for (const mode of [0o040755, 0o120777, 0o150000, 0x1_0000, 0xffff_ffff]) {
+    assert.throws(() => decoders.decodeMakeNode(node(mode)), { code: 'EINVAL' })
+  }
+  assert.throws(() => decoders.decodeMakeDirectory(folder(0o100755)), { code: 'EINVAL' })
+  assert.throws(() => decoders.decodeCreate(file(0o040755)), { code: 'EINVAL' })
 })

@@ -12,23 +12,28 @@ import {
   measureRecord,
   opsSize,
 } from '../../src/journal/record.ts'
+import { FILE_BLOCKS_MAX } from '../../src/store/inode.ts'
 import type { Op } from '../../src/store/ops.ts'
-import { RUN, i64, latin1, u32 } from '../store/arbitraries.ts'
+import { RUN, counter, i64, latin1, u32 } from '../store/arbitraries.ts'
 
 const header: fc.Arbitrary<RecordHeader> = fc.record(
   {
-    commitSeq: fc.maxSafeNat(),
-    position: fc.maxSafeNat(),
+    commitSeq: counter(),
+    position: counter(),
     epoch: u32(),
     volume: u32(),
-    durableSeq: fc.maxSafeNat(),
-    checkpointSeq: fc.maxSafeNat(),
+    durableSeq: counter(),
+    checkpointSeq: counter(),
     timeNs: i64(),
   },
   { noNullPrototype: true },
 )
 
-const place = { ino: fc.maxSafeNat(), generation: u32(), fileBlock: u32() }
+const place = {
+  ino: counter(),
+  generation: fc.nat(0xffff_fffe),
+  fileBlock: fc.nat(FILE_BLOCKS_MAX),
+}
 const plain = { noNullPrototype: true } as const
 
 const op: fc.Arbitrary<Op> = fc.oneof(

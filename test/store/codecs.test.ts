@@ -4,12 +4,18 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { BLOCK_SIZE } from '../../src/device/device.ts'
 import { FsError } from '../../src/errors.ts'
-import { decodeDirent, decodeInode, encodeDirent, encodeInode } from '../../src/store/inode.ts'
+import {
+  decodeDirent,
+  decodeInode,
+  encodeDirent,
+  encodeInode,
+  newInode,
+} from '../../src/store/inode.ts'
 import { LEAF_BLOCKS, Leaf, decodeLeaf, encodeLeaf } from '../../src/store/leaf.ts'
 import { decodeMarker, encodeMarker } from '../../src/store/marker.ts'
 import { openValue, sealValue } from '../../src/store/metadata.ts'
 import * as superblocks from '../../src/store/superblock.ts'
-import { RUN, inode, latin1, u32 } from './arbitraries.ts'
+import { RUN, counter, inode, latin1, u32 } from './arbitraries.ts'
 
 function assertOnlyFsError(work: () => unknown): void {
   try {
@@ -29,7 +35,7 @@ test('an inode comes back as it was', RUN, () => {
 
 test('a dirent comes back as it was', RUN, () => {
   const dirent = fc.record(
-    { ino: fc.maxSafeNat(), type: fc.nat(0xffff), cookie: fc.maxSafeNat() },
+    { ino: counter(), type: fc.nat(0xffff), cookie: counter() },
     { noNullPrototype: true },
   )
   fc.assert(
@@ -42,12 +48,12 @@ test('a dirent comes back as it was', RUN, () => {
 test('a marker comes back as it was', RUN, () => {
   const marker = fc.record(
     {
-      commitSeq: fc.maxSafeNat(),
-      ringPosition: fc.maxSafeNat(),
-      epoch: u32(),
-      blockCount: fc.maxSafeNat(),
-      freeCount: fc.maxSafeNat(),
-      nextIno: fc.maxSafeNat(),
+      commitSeq: counter(),
+      ringPosition: counter(),
+      epoch: fc.nat(0xffff_fffe),
+      blockCount: fc.nat(2 ** 32),
+      freeCount: fc.nat(2 ** 32),
+      nextIno: counter(),
       clean: fc.boolean(),
     },
     { noNullPrototype: true },
@@ -93,6 +99,21 @@ test('garbage is never another error than FsError, and a leaf of it counts right
 test('a run that would pass the last block number is no leaf', RUN, () => {
   const body = Buffer.from([1, 0, 2, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0])
   assert.throws(() => decodeLeaf(body), FsError)
+})
+
+test('numbers that the program could not go on from are refused', RUN, () => {
+  const inodeBody = encodeInode(newInode(7, 0o100644, 0n))
+  const offsets = { mode: 2, nlink: 12, mapGeneration: 24, size: 28, blockCount: 36, commitSeq: 76 }
+  for (const at of [...Object.values(offsets), 84, 92, 100]) {
+    const length = at < 28 ? 4 : 7
+    const body = Buffer.from(inodeBody).fill(0xff, at, at === 2 ? 4 : at + length)
+    assert.throws(() => decodeInode(7, body), { code: 'EIO' }, `offset ${at}`)
+  }
+  const marker = encodeMarker({ commitSeq: 1, ringPosition: 1, epoch: 1, blockCount: 1, freeCount: 1, nextIno: 2, clean: true }) // prettier-ignore
+  for (const at of [0, 8, 16, 20, 28, 36]) {
+    const body = Buffer.from(marker).fill(0xff, at, at + (at === 16 ? 4 : 7))
+    assert.throws(() => decodeMarker(body), { code: 'EIO' }, `offset ${at}`)
+  }
 })
 
 test('a cut record is refused', RUN, () => {

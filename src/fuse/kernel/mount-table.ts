@@ -8,7 +8,11 @@ export interface MountTableEntry {
 
 /** What is mounted in this namespace; a later entry may cover an earlier one. */
 export async function readMountTable(): Promise<readonly MountTableEntry[]> {
-  const text = await readFile('/proc/self/mounts', 'latin1')
+  return parseMountTable(await readFile('/proc/self/mounts', 'latin1'))
+}
+
+/** Reads `/proc/self/mounts`, as byte strings: `source mountpoint type …` on each line. */
+export function parseMountTable(text: string): readonly MountTableEntry[] {
   return text
     .split('\n')
     .map((line) => line.split(' '))

@@ -118,6 +118,8 @@ export const RENAME_EXCHANGE = 1 << 1
 export const S_IFMT = 0o170000
 export const S_IFDIR = 0o040000
 export const S_IFREG = 0o100000
+/** What MKNOD makes: files, pipes, devices of characters and blocks, sockets. */
+export const NODE_TYPES = [S_IFREG, 0o010000, 0o020000, 0o060000, 0o140000] as const
 
 export const REQUEST_HEADER_SIZE = 40
 /** What precedes the payload of a WRITE, behind the request's header. */

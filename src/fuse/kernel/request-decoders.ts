@@ -5,6 +5,7 @@ import {
   IOCTL_DIRECTORY,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
+  NODE_TYPES,
   S_IFDIR,
   S_IFMT,
   S_IFREG,
@@ -14,6 +15,10 @@ import {
 import type { RequestBody } from './request-body.ts'
 
 const NANOSECONDS_PER_SECOND = 1_000_000_000n
+/** Times that a volume can hold, in nanoseconds: the years 1677 to 2262. */
+const TIME_MIN = -(2n ** 63n)
+const TIME_MAX = 2n ** 63n - 1n
+const MODE_MAX = 0xffff
 
 export interface InitRequest {
   readonly major: number
@@ -54,20 +59,20 @@ export function decodeSetAttributes(body: RequestBody): AttributeChanges {
   body.skip(8)
   const seconds = [body.seconds(), body.seconds(), body.seconds()] as const
   const time = (bit: number, whole: bigint): bigint | undefined => {
-    if (has(bit)) return whole * NANOSECONDS_PER_SECOND + BigInt(body.nanoseconds())
+    if (has(bit)) return clampTime(whole * NANOSECONDS_PER_SECOND + BigInt(body.nanoseconds()))
     body.skip(4)
     return undefined
   }
   const atime = time(SETATTR_VALID.ATIME, seconds[0])
   const mtime = time(SETATTR_VALID.MTIME, seconds[1])
   const ctime = time(SETATTR_VALID.CTIME, seconds[2])
-  const mode = body.u32()
+  const mode = optionalMode(body, has(SETATTR_VALID.MODE))
   body.skip(4)
   const uid = body.u32()
   const gid = body.u32()
   body.skip(4)
   return {
-    ...(has(SETATTR_VALID.MODE) && { mode }),
+    ...(mode !== undefined && { mode }),
     ...(has(SETATTR_VALID.UID) && { uid }),
     ...(has(SETATTR_VALID.GID) && { gid }),
     ...(size !== undefined && { size }),
@@ -79,6 +84,24 @@ export function decodeSetAttributes(body: RequestBody): AttributeChanges {
   }
 }
 
+/** As the kernel does where it knows what a filesystem can hold. */
+function clampTime(timeNs: bigint): bigint {
+  if (timeNs < TIME_MIN) return TIME_MIN
+  return timeNs > TIME_MAX ? TIME_MAX : timeNs
+}
+
+function modeOf(body: RequestBody): number {
+  const mode = body.u32()
+  if (mode > MODE_MAX) throw new FsError('EINVAL', `There is no mode 0${mode.toString(8)}`)
+  return mode
+}
+
+function optionalMode(body: RequestBody, counts: boolean): number | undefined {
+  if (counts) return modeOf(body)
+  body.skip(4)
+  return undefined
+}
+
 export interface MakeRequest {
   readonly name: string
   /** Type and permissions. */
@@ -88,22 +111,25 @@ export interface MakeRequest {
 }
 
 export function decodeMakeNode(body: RequestBody): MakeRequest {
-  const mode = body.u32()
+  const mode = withType(modeOf(body), NODE_TYPES)
   const rdev = body.u32()
   const umask = body.u32()
   body.skip(4)
-  return { name: body.name(), mode: withType(mode, S_IFREG), umask, rdev }
+  return { name: body.name(), mode, umask, rdev }
 }
 
 export function decodeMakeDirectory(body: RequestBody): MakeRequest {
-  const mode = body.u32()
+  const mode = withType(modeOf(body), [S_IFDIR])
   const umask = body.u32()
-  return { name: body.name(), mode: withType(mode, S_IFDIR), umask, rdev: 0 }
+  return { name: body.name(), mode, umask, rdev: 0 }
 }
 
-/** Adds the type that the operation implies and the kernel leaves out. */
-function withType(mode: number, type: number): number {
-  return (mode & S_IFMT) === 0 ? mode | type : mode
+/** Adds the first type where the kernel leaves it out. Throws FsError EINVAL for another type. */
+function withType(mode: number, types: readonly [number, ...number[]]): number {
+  const type = mode & S_IFMT
+  if (type === 0) return mode | types[0]
+  if (types.includes(type)) return mode
+  throw new FsError('EINVAL', `Cannot make a file of type 0${type.toString(8)} in this way`)
 }
 
 export interface SymlinkRequest {
@@ -143,7 +169,8 @@ export function decodeRenameWithFlags(body: RequestBody, parent: Ino): RenameReq
   const newParent = body.u64()
   const flags = body.u32()
   body.skip(4)
-  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) {
+  const known = RENAME_NOREPLACE | RENAME_EXCHANGE
+  if ((flags & ~known) !== 0 || flags === known) {
     throw new FsError('EINVAL', `Cannot rename with flags ${String(flags)}`)
   }
   return {
@@ -174,10 +201,10 @@ export interface CreateRequest {
 
 export function decodeCreate(body: RequestBody): CreateRequest {
   const flags = body.u32()
-  const mode = body.u32()
+  const mode = withType(modeOf(body), [S_IFREG])
   const umask = body.u32()
   body.skip(4)
-  return { name: body.name(), mode: withType(mode, S_IFREG), umask, flags }
+  return { name: body.name(), mode, umask, flags }
 }
 
 /** READ, READDIR and READDIRPLUS. */

@@ -9,7 +9,8 @@ import { Dispatcher } from './dispatcher.ts'
 import { KernelLink } from './kernel-link.ts'
 import { type MountOptions, mount } from './mount.ts'
 import { prepareMountpoint, withTimeout } from './mount-point.ts'
-import { type Agreement, encodeInit, negotiate } from './negotiation.ts'
+import { Handshake } from './handshake.ts'
+import type { Agreement } from './negotiation.ts'
 import { raiseReadAhead } from './read-ahead.ts'
 import { ReplySender } from './reply-sender.ts'
 import type { InitRequest } from './request-decoders.ts'
@@ -50,7 +51,6 @@ export class KernelSession {
   readonly #replies: ReplySender
   readonly #loop: RequestLoop
   readonly #watchdog: Watchdog
-  #features = 0
   readonly #agreed = new Deferred<Agreement>()
   readonly #ended = new Deferred<void>()
 
@@ -123,13 +123,14 @@ export class KernelSession {
 
   #makeDispatcher(): Dispatcher {
     const { filesystem, log, onBug, timeouts } = this.#options
+    const handshake = this.#makeHandshake()
     return new Dispatcher({
       edge: {
         filesystem,
         timeouts: timeouts ?? LONG_TIMEOUTS,
         resizes: this.#link.resizes,
-        initialise: (offer) => this.#initialise(offer),
-        features: () => this.#features,
+        initialise: (offer) => this.#initialise(handshake, offer),
+        features: () => handshake.features,
       },
       replies: this.#replies,
       failures: new Failures(log, onBug),
@@ -137,15 +138,19 @@ export class KernelSession {
     })
   }
 
-  #initialise(offer: InitRequest): Buffer {
-    try {
-      const agreement = negotiate(offer, this.#options.writebackCache ?? true)
-      if (agreement !== undefined) {
-        this.#features = agreement.features
+  #makeHandshake(): Handshake {
+    return new Handshake({
+      writebackCache: this.#options.writebackCache ?? true,
+      onAgreed: (agreement) => {
         this.#link.connect(this.#fd, this.mountpoint, agreement.writebackCache)
         this.#agreed.resolve(agreement)
-      }
-      return encodeInit(agreement)
+      },
+    })
+  }
+
+  #initialise(handshake: Handshake, offer: InitRequest): Buffer {
+    try {
+      return handshake.answer(offer)
     } catch (error) {
       this.#agreed.reject(error)
       throw error

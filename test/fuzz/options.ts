@@ -1,0 +1,56 @@
+/** The command line of a campaign. */
+import { parseArgs } from 'node:util'
+import { testSeed } from '../support/random.ts'
+import type { Target } from './kit/target.ts'
+
+export interface CampaignPlan {
+  readonly targets: readonly Target[]
+  readonly seed: number
+  readonly minutes: number
+  /** For each target; Infinity if only the time counts. */
+  readonly inputs: number
+  readonly jobs: number
+  readonly withCoverage: boolean
+}
+
+const USAGE =
+  'npm run fuzz -- [TARGET...] [--minutes M] [--inputs N] [--seed N] [--jobs J] [--no-coverage]'
+
+/** Targets are named whole or by how they begin. Throws what to tell the user. */
+export function parsePlan(parameters: readonly string[], all: readonly Target[]): CampaignPlan {
+  const { values, positionals } = parseArgs({
+    args: [...parameters],
+    allowPositionals: true,
+    options: {
+      minutes: { type: 'string', default: '10' },
+      inputs: { type: 'string' },
+      seed: { type: 'string', default: String(testSeed()) },
+      jobs: { type: 'string', default: '2' },
+      'no-coverage': { type: 'boolean', default: false },
+    },
+  })
+  return {
+    targets: chooseTargets(positionals, all),
+    seed: number('seed', values.seed),
+    minutes: number('minutes', values.minutes),
+    inputs: values.inputs === undefined ? Infinity : number('inputs', values.inputs),
+    jobs: Math.max(1, number('jobs', values.jobs)),
+    withCoverage: !values['no-coverage'],
+  }
+}
+
+function chooseTargets(names: readonly string[], all: readonly Target[]): readonly Target[] {
+  if (names.length === 0) return all
+  for (const name of names) {
+    if (all.some((target) => target.name.startsWith(name))) continue
+    const known = all.map((target) => target.name).join(', ')
+    throw new Error(`Cannot fuzz "${name}": the targets are ${known}\n${USAGE}`)
+  }
+  return all.filter((target) => names.some((name) => target.name.startsWith(name)))
+}
+
+function number(name: string, text: string): number {
+  const value = Number(text)
+  if (text !== '' && Number.isFinite(value) && value >= 0) return value
+  throw new Error(`Cannot use --${name}=${text}: it takes a number\n${USAGE}`)
+}
