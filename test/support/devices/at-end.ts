@@ -20,3 +20,13 @@ export function atEnd(context: Lifetime, release: Release): void {
     for (let next = releases.pop(); next !== undefined; next = releases.pop()) await next()
   })
 }
+
+/** Does some work, and releases what it has left to be released. */
+export async function during<Value>(work: (lifetime: Lifetime) => Promise<Value>): Promise<Value> {
+  const ends: (() => Promise<void>)[] = []
+  try {
+    return await work({ after: (release) => void ends.push(release) })
+  } finally {
+    for (const end of ends) await end()
+  }
+}

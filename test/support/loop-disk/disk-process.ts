@@ -18,6 +18,9 @@ const GRACE_MS = 1000
 const DETACH_TRIES = 20
 const DETACH_WAIT_MS = 50
 
+/** A timer that does not keep the process alive when what it waits for is over. */
+const UNHELD = { ref: false }
+
 /** The process that serves the disk, and what it has to leave behind. */
 export class DiskProcess {
   readonly started: Promise<void>
@@ -74,10 +77,10 @@ export class DiskProcess {
     if (!this.#isGone) await this.tell({ verb: 'heal' }).catch(() => undefined)
     await this.#detach()
     await attempt('umount', ['-i', '--', this.#mountpoint], END_TIMEOUT_MS)
-    await Promise.race([this.#ended, sleep(GRACE_MS)])
+    await Promise.race([this.#ended, sleep(GRACE_MS, undefined, UNHELD)])
     if (!this.#isGone) this.#child.kill('SIGKILL')
     await removeMounts(this.#mountpoint)
-    await Promise.race([this.#ended, sleep(END_TIMEOUT_MS)])
+    await Promise.race([this.#ended, sleep(END_TIMEOUT_MS, undefined, UNHELD)])
     await rm(this.#folder, { recursive: true, force: true })
   }
 
