@@ -9,6 +9,9 @@ import { Worker } from './worker.ts'
 
 const ENTRY = fileURLToPath(new URL('../../mount.js', import.meta.url))
 
+/** The command line, for who starts it with something before it. */
+export const OATOMIC: readonly string[] = [process.execPath, ENTRY]
+
 function attemptOatomic(...parameters: readonly string[]): Promise<Ended> {
   return start(process.execPath, [ENTRY, ...parameters]).ended
 }

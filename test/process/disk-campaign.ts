@@ -5,7 +5,6 @@
  * with the oracle and checked: one in seven by the program as users have it, through a mount of its
  * own, the others by its code in another process. One in three is cut again during recovery.
  */
-import assert from 'node:assert/strict'
 import { during } from '../support/devices/at-end.ts'
 import type { Patch } from '../support/loop-disk/disk-content.ts'
 import type { Random } from '../support/random.ts'
@@ -14,8 +13,7 @@ import { assertAllowed } from './compare.ts'
 import { CUT_KINDS, cutAt } from './disk-history.ts'
 import type { DiskRecording } from './disk-recording.ts'
 import { DiskStates } from './disk-states.ts'
-import type { Recovered } from './recover-server.ts'
-import { Recoverer } from './recoverer.ts'
+import { Recoverer, stateOf } from './recoverer.ts'
 import type { Report } from './report.ts'
 
 const BINARY_EVERY = 7
@@ -91,12 +89,6 @@ class DiskJudge {
       assertAllowed(state, this.#recording.oracle.allowed(crash))
     })
   }
-}
-
-function stateOf({ state, damage, findings }: Recovered): Recovered['state'] {
-  assert.equal(damage, undefined)
-  assert.deepEqual(findings, [])
-  return state
 }
 
 /** Moments in order. Half of them are before a flush, when most is unflushed. */

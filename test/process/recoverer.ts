@@ -1,4 +1,5 @@
 /** Recovers volumes in a process of its own: see recover-server.ts. */
+import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { type Lifetime, atEnd } from '../support/devices/at-end.ts'
@@ -60,4 +61,11 @@ function start(): ChildProcess {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     serialization: 'advanced',
   })
+}
+
+/** What was read. Fails unless recovery and check were content. */
+export function stateOf({ state, damage, findings }: Recovered): Recovered['state'] {
+  assert.equal(damage, undefined)
+  assert.deepEqual(findings, [])
+  return state
 }

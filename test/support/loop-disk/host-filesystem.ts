@@ -55,7 +55,7 @@ export async function removeMounts(mountpoint: string): Promise<void> {
   }
 }
 
-async function isMounted(mountpoint: string): Promise<boolean> {
+export async function isMounted(mountpoint: string): Promise<boolean> {
   const table = await readFile('/proc/self/mounts', 'utf8')
   return table.split('\n').some((line) => line.split(' ')[1] === mountpoint)
 }

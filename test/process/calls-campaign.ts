@@ -1,0 +1,60 @@
+/**
+ * Goal: whatever a power cut leaves of the daemon's files, on any filesystem that keeps the promises
+ * of folder-history.ts, the volume is recovered with every acknowledged commit, every atomic file
+ * whole, and nothing wrong with it. After the death of the daemon all that was answered is there.
+ * Method: the files of each state are written to an ordinary folder; there the volume is recovered
+ * and read by its code in another process, compared with the oracle and checked.
+ */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { during } from '../support/devices/at-end.ts'
+import type { Random } from '../support/random.ts'
+import { type CallsRecording, VOLUME, makeFolder } from './calls-recording.ts'
+import { assertAllowed } from './compare.ts'
+import type { CampaignOptions } from './disk-campaign.ts'
+import { FOLDER_CUTS, type FolderCut, cutFolder } from './folder-cuts.ts'
+import { writeFolder } from './folder-files.ts'
+import type { FolderHistory } from './folder-history.ts'
+import { Recoverer, stateOf } from './recoverer.ts'
+import type { Report } from './report.ts'
+
+export function judgeCalls(
+  { events, begin, oracle }: CallsRecording,
+  random: Random,
+  report: Report,
+  { stateCount, deadline = Infinity }: CampaignOptions,
+): Promise<void> {
+  return during(async (lifetime) => {
+    const recoverer = new Recoverer(lifetime)
+    const folder = makeFolder(lifetime)
+    const history = begin()
+    let position = 0
+    for (const [index, moment] of momentsOf(events.length, random, stateCount).entries()) {
+      if (performance.now() > deadline) break
+      for (; position < moment; position++) {
+        const event = events[position]
+        if (event !== undefined) history.apply(event)
+      }
+      const cut = FOLDER_CUTS[index % FOLDER_CUTS.length] ?? 'lost'
+      await report.judge(`calls, ${cut}`, `event ${moment} of ${events.length}`, async () => {
+        const host = join(folder, 'host')
+        writeFolder(host, cutFolder(history, cut, random))
+        try {
+          const state = stateOf(await recoverer.recover(join(host, VOLUME)))
+          assertAllowed(state, oracle.allowed(crashOf(history, cut)))
+        } finally {
+          rmSync(host, { recursive: true })
+        }
+      })
+    }
+  })
+}
+
+function crashOf({ markCount }: FolderHistory, cut: FolderCut) {
+  return { eventCount: markCount, isKill: cut === 'killed' }
+}
+
+function momentsOf(eventCount: number, random: Random, count: number): number[] {
+  const moments = Array.from({ length: count }, () => random.int(eventCount + 1))
+  return moments.toSorted((a, b) => a - b)
+}
