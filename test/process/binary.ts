@@ -12,7 +12,7 @@ const ENTRY = fileURLToPath(new URL('../../mount.js', import.meta.url))
 /** The command line, for who starts it with something before it. */
 export const OATOMIC: readonly string[] = [process.execPath, ENTRY]
 
-function attemptOatomic(...parameters: readonly string[]): Promise<Ended> {
+export function attemptOatomic(...parameters: readonly string[]): Promise<Ended> {
   return start(process.execPath, [ENTRY, ...parameters]).ended
 }
 

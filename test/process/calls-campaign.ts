@@ -12,6 +12,7 @@ import type { Random } from '../support/random.ts'
 import { type CallsRecording, VOLUME, makeFolder } from './calls-recording.ts'
 import { assertAllowed } from './compare.ts'
 import type { CampaignOptions } from './disk-campaign.ts'
+import type { Change, FileEvent, FileId } from './file-calls.ts'
 import { FOLDER_CUTS, type FolderCut, cutFolder } from './folder-cuts.ts'
 import { writeFolder } from './folder-files.ts'
 import type { FolderHistory } from './folder-history.ts'
@@ -29,7 +30,7 @@ export function judgeCalls(
     const folder = makeFolder(lifetime)
     const history = begin()
     let position = 0
-    for (const [index, moment] of momentsOf(events.length, random, stateCount).entries()) {
+    for (const [index, moment] of momentsOfCalls(events, random, stateCount).entries()) {
       if (performance.now() > deadline) break
       for (; position < moment; position++) {
         const event = events[position]
@@ -54,7 +55,29 @@ function crashOf({ markCount }: FolderHistory, cut: FolderCut) {
   return { eventCount: markCount, isKill: cut === 'killed' }
 }
 
-function momentsOf(eventCount: number, random: Random, count: number): number[] {
-  const moments = Array.from({ length: count }, () => random.int(eventCount + 1))
+/** Moments in order: half of them anywhere, half behind an event of any file, the rare ones too. */
+export function momentsOfCalls(
+  events: readonly FileEvent[],
+  random: Random,
+  count: number,
+): number[] {
+  const byFile = new Map<FileId, number[]>()
+  for (const [index, event] of events.entries()) {
+    if (event.type === 'mark') continue
+    for (const file of filesOf(event.change)) {
+      const indexes = byFile.get(file)
+      if (indexes === undefined) byFile.set(file, [index + 1])
+      else indexes.push(index + 1)
+    }
+  }
+  const files = [...byFile.values()]
+  const moments = Array.from({ length: count }, (_, i) =>
+    i % 2 === 0 ? random.int(events.length + 1) : random.pick(random.pick(files)),
+  )
   return moments.toSorted((a, b) => a - b)
+}
+
+function filesOf(change: Change): readonly FileId[] {
+  if (change.type !== 'names') return [change.file]
+  return [...change.names.values()].filter((file) => file !== undefined)
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Oracle } from '../crash/oracle.ts'
-import { needs, start } from '../mount/support/run.ts'
+import { type Running, needs, run, start } from '../mount/support/run.ts'
 import { type Lifetime, atEnd, during } from '../support/devices/at-end.ts'
 import { isMounted, makeHostFolder } from '../support/loop-disk/host-filesystem.ts'
 import type { Random } from '../support/random.ts'
@@ -21,29 +21,35 @@ import { runWorkload } from './workload.ts'
 const MOUNT_TIMEOUT_MS = 30_000
 const LIFE_MS = 600_000
 
+/** The ring is written with zeros, of which there are many. */
+const MAKING_STRING_SIZE = 64 * 1024
+
 /** The volume's name in the recorded folder. */
 export const VOLUME = 'volume'
 
-export interface CallsRecording {
+export interface FolderRecording {
   readonly events: readonly FileEvent[]
-  readonly oracle: Oracle
   /** A history that has nothing applied yet. */
   readonly begin: () => FolderHistory
 }
+
+export interface CallsRecording extends FolderRecording {
+  readonly oracle: Oracle
+}
+
+/** How a volume is made. */
+export type Making = 'make' | 'mount -o create'
 
 /** A workload on a mounted volume, to its end in order. */
 export function recordWorkloadCalls(random: Random, roundCount: number): Promise<CallsRecording> {
   return during(async (lifetime) => {
     await needs('strace', 'strace')
-    const folder = makeFolder(lifetime)
-    const host = join(folder, 'host')
-    mkdirSync(host)
+    const { host, trace } = makeHost(lifetime)
     const volume = join(host, VOLUME)
     await oatomic('make', volume, '--ring-size', '1M')
     const initial = readFolder(host)
-    const trace = join(folder, 'trace')
     const mountpoint = await makeHostFolder(lifetime)
-    const daemon = await mountTraced(lifetime, trace, volume, mountpoint)
+    const daemon = await mountTraced(lifetime, straceCommand(trace), [volume, mountpoint])
     const marks: number[] = []
     const worker = new Worker(lifetime, mountpoint)
     const session = new Session(worker, () => {
@@ -58,32 +64,62 @@ export function recordWorkloadCalls(random: Random, roundCount: number): Promise
   })
 }
 
+/** A new volume, made and closed. There is one mark, when that was done. */
+export function recordMakingCalls(how: Making): Promise<FolderRecording> {
+  return during(async (lifetime) => {
+    await needs('strace', 'strace')
+    const { host, trace } = makeHost(lifetime)
+    const volume = join(host, VOLUME)
+    const traced = straceCommand(trace, MAKING_STRING_SIZE)
+    const marks: number[] = []
+    if (how === 'make') {
+      const [command = '', ...parameters] = [...traced, ...OATOMIC]
+      await run(command, [...parameters, 'make', volume, '--ring-size', '1M'])
+      marks.push(statSync(trace).size)
+    } else {
+      const mountpoint = await makeHostFolder(lifetime)
+      const daemon = await mountTraced(lifetime, traced, ['-o', 'create', volume, mountpoint])
+      marks.push(statSync(trace).size)
+      await oatomic('unmount', mountpoint)
+      await daemon.ended
+    }
+    return readCalls(host, trace, marks, new Map())
+  })
+}
+
+/** Mounts in the foreground; the mount point is the last parameter. */
 async function mountTraced(
   lifetime: Lifetime,
-  trace: string,
-  volume: string,
-  mountpoint: string,
-): Promise<ReturnType<typeof start>> {
-  const [command = '', ...parameters] = [...straceCommand(trace), ...OATOMIC, 'mount', '-f']
-  const daemon = start(command, [...parameters, volume, mountpoint], { timeoutMs: LIFE_MS })
+  traced: readonly string[],
+  wanted: readonly string[],
+): Promise<Running> {
+  const [command = '', ...parameters] = [...traced, ...OATOMIC, 'mount', '-f', ...wanted]
+  const daemon = start(command, parameters, { timeoutMs: LIFE_MS })
   atEnd(lifetime, () => {
     // The daemon ends when the command that it belongs to has ended.
     daemon.process.kill('SIGKILL')
   })
   const deadline = performance.now() + MOUNT_TIMEOUT_MS
-  while (!(await isMounted(mountpoint))) {
+  while (!(await isMounted(wanted.at(-1) ?? ''))) {
     if (performance.now() > deadline) throw new Error('The traced daemon does not mount')
     await sleep(20)
   }
   return daemon
 }
 
-export function readCalls(
+function makeHost(lifetime: Lifetime): { readonly host: string; readonly trace: string } {
+  const folder = makeFolder(lifetime)
+  const host = join(folder, 'host')
+  mkdirSync(host)
+  return { host, trace: join(folder, 'trace') }
+}
+
+function readCalls(
   host: string,
   trace: string,
   marks: readonly number[],
   initial: FolderState,
-): Pick<CallsRecording, 'events' | 'begin'> {
+): FolderRecording {
   const calls = new FileCalls(host)
   const files = [...initial].filter(([path]) => path !== '')
   const added = files.map(

@@ -11,7 +11,7 @@ import type { Random } from '../support/random.ts'
 import { recoverByBinary } from './binary.ts'
 import { assertAllowed } from './compare.ts'
 import { CUT_KINDS, cutAt } from './disk-history.ts'
-import type { DiskRecording } from './disk-recording.ts'
+import type { DiskRecording, HostRecording } from './disk-recording.ts'
 import { DiskStates } from './disk-states.ts'
 import { Recoverer, stateOf } from './recoverer.ts'
 import type { Report } from './report.ts'
@@ -34,7 +34,7 @@ export function judgeDisk(
   return during(async (lifetime) => {
     const states = await DiskStates.start(lifetime, recording)
     const judge = new DiskJudge(recording, states, new Recoverer(lifetime), report)
-    for (const moment of momentsOf(recording, random, stateCount)) {
+    for (const moment of momentsOnDisk(recording, random, stateCount)) {
       if (performance.now() > deadline) break
       await judge.judgeMoment(moment, random)
     }
@@ -92,7 +92,11 @@ class DiskJudge {
 }
 
 /** Moments in order. Half of them are before a flush, when most is unflushed. */
-function momentsOf({ events, start }: DiskRecording, random: Random, count: number): number[] {
+export function momentsOnDisk(
+  { events, start }: HostRecording,
+  random: Random,
+  count: number,
+): number[] {
   const all = Array.from({ length: events.length - start + 1 }, (_, i) => start + i)
   const flushes = all.filter((moment) => events[moment]?.type === 'flush')
   const writes = all.filter((moment) => events[moment - 1]?.type === 'write')

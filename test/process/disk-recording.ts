@@ -1,6 +1,7 @@
 /** Records what reaches the disk while the real program works on it. */
 import { join } from 'node:path'
 import type { Oracle } from '../crash/oracle.ts'
+import { run } from '../mount/support/run.ts'
 import { type Lifetime, during } from '../support/devices/at-end.ts'
 import type { DiskEvent } from '../support/loop-disk/disk-log.ts'
 import {
@@ -13,6 +14,7 @@ import {
 import { LoopDisk } from '../support/loop-disk/loop-disk.ts'
 import type { Random } from '../support/random.ts'
 import { oatomic } from './binary.ts'
+import type { Making } from './calls-recording.ts'
 import { Session } from './session.ts'
 import { Worker } from './worker.ts'
 import { runWorkload } from './workload.ts'
@@ -28,11 +30,14 @@ export const DISK_BYTES: Readonly<Record<HostKind, number>> = {
 /** The volume's folder on the filesystem of the disk. */
 export const VOLUME = 'volume'
 
-export interface DiskRecording {
+export interface HostRecording {
   readonly kind: HostKind
   readonly events: readonly DiskEvent[]
   /** Events before the first that matters. */
   readonly start: number
+}
+
+export interface DiskRecording extends HostRecording {
   readonly oracle: Oracle
 }
 
@@ -56,6 +61,28 @@ export function recordWorkload(
     await oatomic('unmount', mountpoint)
     await unmountHost(folder)
     return { kind, events: disk.record(), start, oracle: session.oracle }
+  })
+}
+
+/** A new volume, made and closed. There is one mark, when that was done. */
+export function recordMaking(kind: HostKind, how: Making): Promise<HostRecording> {
+  return during(async (lifetime) => {
+    const { disk, folder } = await startHost(lifetime, kind)
+    // Or the filesystem's own first steps would be cut most of the time.
+    await run('sync', ['--file-system', folder])
+    const start = disk.record().length
+    const volume = join(folder, VOLUME)
+    if (how === 'make') {
+      await oatomic('make', volume, '--ring-size', '1M')
+      await disk.mark('')
+    } else {
+      const mountpoint = await makeHostFolder(lifetime)
+      await oatomic('mount', '-o', 'create', volume, mountpoint)
+      await disk.mark('')
+      await oatomic('unmount', mountpoint)
+    }
+    await unmountHost(folder)
+    return { kind, events: disk.record(), start }
   })
 }
 

@@ -8,17 +8,17 @@ import type { DiskEvent } from '../support/loop-disk/disk-log.ts'
 import { makeHostFolder, mountHost, unmountHost } from '../support/loop-disk/host-filesystem.ts'
 import { LoopDisk } from '../support/loop-disk/loop-disk.ts'
 import { DiskHistory } from './disk-history.ts'
-import { DISK_BYTES, type DiskRecording, VOLUME } from './disk-recording.ts'
+import { DISK_BYTES, type HostRecording, VOLUME } from './disk-recording.ts'
 
 export class DiskStates {
   readonly history: DiskHistory
-  readonly #recording: DiskRecording
+  readonly #recording: HostRecording
   readonly #disk: LoopDisk
   readonly #folder: string
 
   private constructor(
     history: DiskHistory,
-    recording: DiskRecording,
+    recording: HostRecording,
     disk: LoopDisk,
     folder: string,
   ) {
@@ -28,7 +28,7 @@ export class DiskStates {
     this.#folder = folder
   }
 
-  static async start(lifetime: Lifetime, recording: DiskRecording): Promise<DiskStates> {
+  static async start(lifetime: Lifetime, recording: HostRecording): Promise<DiskStates> {
     const image = emptyFile(lifetime)
     const disk = await LoopDisk.ofImage(lifetime, image, DISK_BYTES[recording.kind])
     const folder = await makeHostFolder(lifetime)

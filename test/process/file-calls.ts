@@ -135,8 +135,7 @@ export class FileCalls {
   }
 
   #write(opened: Opened, { parameters, result }: TracedCall, at: number | undefined): Change {
-    const whole = Buffer.concat(stringsIn(parameters))
-    const data = whole.subarray(0, result === undefined ? whole.length : Number(result))
+    const data = wholeData(Buffer.concat(stringsIn(parameters)), result)
     const { file, isDurable } = opened
     const size = this.#sizes.get(file) ?? 0
     const offset = at ?? (opened.appends ? size : opened.position)
@@ -206,4 +205,15 @@ export class FileCalls {
     if (path === this.#root) return ''
     return path.startsWith(`${this.#root}/`) ? path.slice(this.#root.length) : undefined
   }
+}
+
+/** What a write has written; where strace has left the rest of it out, that is zeros as well. */
+function wholeData(shown: Buffer, result: string | undefined): Buffer {
+  const length = result === undefined ? shown.length : Number(result)
+  if (length <= shown.length) return shown.subarray(0, length)
+  invariant(
+    shown.every((byte) => byte === 0),
+    'strace has shown all that is not zeros',
+  )
+  return Buffer.alloc(length)
 }

@@ -16,9 +16,9 @@ const TRACED_CALLS =
 
 const STRING_SIZE_MAX = 16 * 1024 * 1024
 
-/** What comes before the command line. */
-export function straceCommand(output: string): string[] {
-  const format = ['-f', '--seccomp-bpf', '-y', '-xx', '-s', String(STRING_SIZE_MAX)]
+/** What comes before the command line. Of longer strings only the begin is shown. */
+export function straceCommand(output: string, stringSizeMax = STRING_SIZE_MAX): string[] {
+  const format = ['-f', '--seccomp-bpf', '-y', '-xx', '-s', String(stringSizeMax)]
   return ['strace', ...format, '-e', 'signal=none', '-e', `trace=${TRACED_CALLS}`, '-o', output]
 }
 

@@ -48,6 +48,8 @@ export async function runWorkload(
   for (let round = 0; round < roundCount; round++) {
     await runRound(session, random, random.pick(KINDS), round)
   }
+  // A process that ends publishes what it has open; as a step it is known when.
+  for (const path of [...session.opened.keys()]) await steps.close(session, path)
   await assertLive(session)
 }
 
