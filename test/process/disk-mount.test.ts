@@ -1,24 +1,20 @@
-/** A slice of the campaign on recorded disks: see disk-campaign.ts. */
-import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { Random, testSeed } from '../support/random.ts'
+/** Slices of the campaigns on recorded disks: see disk-campaign.ts and make-campaign.ts. */
 import { judgeDisk } from './disk-campaign.ts'
-import { recordWorkload } from './disk-recording.ts'
-import { Report } from './report.ts'
-
-const TIMEOUT = { timeout: 240_000 }
+import { recordMaking, recordWorkload } from './disk-recording.ts'
+import { judgeMakingOnDisk } from './make-campaign.ts'
+import { slice } from './slice.ts'
 
 for (const [kind, stateCount] of [
-  ['ext4', 24],
-  ['xfs', 8],
+  ['ext4', 16],
+  ['xfs', 5],
 ] as const) {
-  test(`a volume on ${kind} is recovered after any power cut`, TIMEOUT, async (t) => {
-    const random = new Random(testSeed())
-    t.diagnostic(`seed ${random.seed}`)
-    const report = new Report()
-    const recording = await recordWorkload(kind, random, 60)
+  slice(`a volume on ${kind} is recovered after any power cut`, async (random, report) => {
+    const recording = await recordWorkload(kind, random, 40)
     await judgeDisk(recording, random, report, { stateCount })
-    for (const line of report.lines()) t.diagnostic(line)
-    assert.deepEqual(report.violations, [])
   })
 }
+
+slice('make leaves what can be mounted or made on ext4', async (random, report) => {
+  const recording = await recordMaking('ext4', 'make')
+  await judgeMakingOnDisk('make', recording, random, report, { stateCount: 8 })
+})

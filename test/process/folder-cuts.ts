@@ -5,6 +5,7 @@ import {
   type ContentChange,
   type FilePart,
   type FolderHistory,
+  type NamesChange,
   type Pending,
   applyContent,
   withNames,
@@ -13,6 +14,7 @@ import { SparseFile } from './sparse-file.ts'
 
 const PAGE_SIZE = 4096
 const SECTOR_SIZE = 512
+const LEVEL_NAME = /\/index\/[^/]+$/
 
 export const FOLDER_CUTS = [
   'lost',
@@ -65,18 +67,29 @@ function chooseNames(
         there.map(({ change }) => change),
       )
     }
-    case 'unordered': {
-      const single = changes.flatMap((change) =>
-        [...change.names].map((entry) => ({ type: 'names' as const, names: new Map([entry]) })),
-      )
-      return withNames(
-        names,
-        single.filter(() => random.oneIn(2)),
-      )
-    }
-    default:
+    case 'unordered':
+      return withNames(names, unordered(changes, random))
+    case 'pages':
+    case 'torn':
+    case 'zeros':
+    case 'prefix':
       return withNames(names, changes.slice(0, random.int(changes.length + 1)))
   }
+}
+
+/** Any changes without the others, but for LevelDB's, of which the last are missing. */
+function unordered(changes: readonly NamesChange[], random: Random): NamesChange[] {
+  const kept = random.int(changes.filter(isLevel).length + 1)
+  let seen = 0
+  return changes.flatMap((change) => {
+    if (isLevel(change)) return seen++ < kept ? [change] : []
+    const single = [...change.names].map((entry) => ({ ...change, names: new Map([entry]) }))
+    return single.filter(() => random.oneIn(2))
+  })
+}
+
+function isLevel({ names }: NamesChange): boolean {
+  return [...names.keys()].every((name) => LEVEL_NAME.test(name))
 }
 
 function chooseContent(part: FilePart, cut: FolderCut, random: Random): SparseFile {
@@ -101,7 +114,9 @@ function chooseContent(part: FilePart, cut: FolderCut, random: Random): SparseFi
         applyContent(content, change)
       }
       break
-    default:
+    case 'pages':
+    case 'torn':
+    case 'zeros':
       applySome(content, pending, how, random)
   }
   return content

@@ -12,8 +12,9 @@
  *     the size may be that of any moment since, also before its data are there.
  *
  * The kinds differ in how names survive: on a journaled filesystem (ext4, XFS, btrfs) in the order of
- * the calls, whatever is missing is what came last. "unordered" has any names without the others: no
- * filesystem in use does that, and LevelDB does not claim to stand it.
+ * the calls, whatever is missing is what came last. "unordered" has any of the volume's own names
+ * without the others. LevelDB's stay in order: it removes an old manifest when it has renamed CURRENT
+ * and not flushed that, so on a filesystem without a journal it can be left with neither.
  */
 import type { Change, FileEvent, FileId } from './file-calls.ts'
 import { SparseFile } from './sparse-file.ts'

@@ -49,7 +49,7 @@ export async function runWorkload(
     await runRound(session, random, random.pick(KINDS), round)
   }
   // A process that ends publishes what it has open; as a step it is known when.
-  for (const path of [...session.opened.keys()]) await steps.close(session, path)
+  for (const path of session.opened.keys()) await steps.close(session, path)
   await assertLive(session)
 }
 
