@@ -1,5 +1,13 @@
 /** Records the file calls of the real program while it works. */
-import { readFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  statfsSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,6 +26,8 @@ import { readTrace, straceCommand } from './strace.ts'
 import { Worker } from './worker.ts'
 import { runWorkload } from './workload.ts'
 
+const MEMORY_FOLDER = '/dev/shm'
+const MEMORY_BYTES_MIN = 1024 ** 3
 const MOUNT_TIMEOUT_MS = 30_000
 const LIFE_MS = 600_000
 
@@ -136,10 +146,17 @@ function readCalls(
   return { events, begin }
 }
 
+/** In memory where that can be: what a flush does is the model's affair here. */
 export function makeFolder(lifetime: Lifetime): string {
-  const folder = mkdtempSync(join(tmpdir(), 'oatomic-calls-'))
+  const folder = mkdtempSync(join(hasMemory() ? MEMORY_FOLDER : tmpdir(), 'oatomic-calls-'))
   atEnd(lifetime, () => {
     rmSync(folder, { recursive: true, force: true })
   })
   return folder
+}
+
+function hasMemory(): boolean {
+  if (!existsSync(MEMORY_FOLDER)) return false
+  const { bavail, bsize } = statfsSync(MEMORY_FOLDER)
+  return bavail * bsize >= MEMORY_BYTES_MIN
 }
