@@ -121,7 +121,10 @@ async function openIndex(paths: VolumePaths): Promise<LockedLevel> {
   try {
     return await openLevel(paths.index, 'open')
   } catch (error) {
-    if (!(error instanceof FsError && error.code === 'ENOSPC')) throw error
+    if (!(error instanceof FsError) || error.code === 'EBUSY') throw error
+    // LevelDB makes databases in steps that a power cut may part.
+    checkFinished(paths)
+    if (error.code !== 'ENOSPC') throw error
     new Ballast(paths.ballast, paths.folder).release()
     return openLevel(paths.index, 'open')
   }
@@ -133,11 +136,14 @@ function checkVolume(paths: VolumePaths): void {
     throw new FsError('ENOENT', `Cannot open "${paths.folder}": there is no volume`)
   }
   if (hasDatabase(paths.index)) return
-  if (onHost('read', paths.blocks, () => isUnfinished(paths.blocks))) {
-    throw new FsError(
-      'EINVAL',
-      `Cannot open volume "${paths.folder}": it was never finished; make it again`,
-    )
-  }
+  checkFinished(paths)
   throw new FsError('EIO', `Cannot open volume "${paths.folder}": its index has no database`)
+}
+
+function checkFinished(paths: VolumePaths): void {
+  if (!onHost('read', paths.blocks, () => isUnfinished(paths.blocks))) return
+  throw new FsError(
+    'EINVAL',
+    `Cannot open volume "${paths.folder}": it was never finished; make it again`,
+  )
 }

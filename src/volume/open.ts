@@ -6,10 +6,12 @@
  *   3. the bitmap is loaded, and the ring's records are replayed into memory;
  *   4. a checkpoint under a new epoch makes all of that durable, before the first new commit: from
  *      here on no record of before can be taken for one of now;
- *   5. generations of extent maps that were being written or freed are freed.
+ *   5. generations of extent maps that were being written or freed are freed;
+ *   6. a copy of the superblock that is missing, because making the volume was cut off, is written.
  *
  * A crash anywhere in here changes nothing that counts: up to the batch of step 4 nothing is written
- * but pages to their homes, which the next recovery writes again; step 5 consists of commits.
+ * but pages to their homes, which the next recovery writes again; step 5 consists of commits; step 6
+ * leaves the copy missing or whole, for all that is not zero of it is in its first sector.
  */
 import type { Device } from '../device/device.ts'
 import { FsError } from '../errors.ts'
@@ -30,7 +32,12 @@ import {
 import { type Marker, decodeMarker } from '../store/marker.ts'
 import { openValue } from '../store/metadata.ts'
 import { Store } from '../store/store.ts'
-import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
+import {
+  type Superblock,
+  checkFeatures,
+  chooseSuperblock,
+  decodeSuperblock,
+} from '../store/superblock.ts'
 import { Engine, type InodeCounter } from '../txn/engine.ts'
 import { releaseMap } from '../txn/release-map.ts'
 import { RING_BLOCKS_MIN } from './make.ts'
@@ -90,6 +97,7 @@ export async function openVolumeOn(
     await device.ring.flush()
     await engine.checkpointer.run() // 4.
     mapsReleased = await releasePendingMaps(engine) // 5.
+    await completeSuperblocks(device) // 6.
   }
   const listed = (await store.metadata.scan('O')).filter(([key]) => isWellFormed(key))
   const orphans = listed.map(([key]) => u64FromKey(key, 1))
@@ -109,7 +117,7 @@ export async function openVolumeOn(
   }
 }
 
-/** Both copies, zeros for one that the disk cannot read. */
+/** Both copies, without one that the disk cannot read. */
 export function readSuperblocks(device: Device): Uint8Array[] {
   return ([0, 1] as const).flatMap((copy) => {
     try {
@@ -118,6 +126,16 @@ export function readSuperblocks(device: Device): Uint8Array[] {
       return []
     }
   })
+}
+
+/** One that is damaged is left as it is: it shows what has happened to the disk. */
+async function completeSuperblocks(device: Device): Promise<void> {
+  const copies = readSuperblocks(device)
+  const whole = copies.find((copy) => typeof decodeSuperblock(copy) === 'object')
+  if (whole === undefined || copies.length < 2) return
+  for (const [copy, data] of copies.entries()) {
+    if (decodeSuperblock(data) === 'zero') await device.writeSuperblock(copy === 0 ? 0 : 1, whole)
+  }
 }
 
 function readMarker(device: Device, name: string, superblock: Superblock): Marker {

@@ -23,9 +23,14 @@ test('makeVolumeOn() leaves an unfinished volume or a whole one', TIMEOUT, async
       () => false,
       (error: unknown) => error instanceof FsError && error.code === 'EINVAL',
     )
-    if (isUnfinished) unfinishedCount++
-    else wholeCount++
-    if (!isUnfinished) await judge(image.name, image.device, [emptyState()])
+    if (isUnfinished) {
+      unfinishedCount++
+      continue
+    }
+    wholeCount++
+    await judge(image.name, image.device, [emptyState()])
+    const [first, second] = [image.device.readSuperblock(0), image.device.readSuperblock(1)]
+    assert.deepEqual(second, first, 'opening has written the copy that was missing')
   }
   assert.ok(unfinishedCount > 0 && wholeCount > 0)
 })

@@ -82,6 +82,17 @@ describe('FileDevice', () => {
     assert.deepEqual(readdirSync(join(path, 'index')), [])
   })
 
+  test('open() tells an unfinished volume from one with a damaged index', async (context) => {
+    const path = temporaryFolder(context)
+    await (await newVolume(path)).close()
+    for (const name of readdirSync(join(path, 'index'))) {
+      if (name.startsWith('MANIFEST')) truncateSync(join(path, 'index', name))
+    }
+    await assert.rejects(openVolume(path), isFsError('EIO'))
+    writeFileSync(join(path, 'blocks'), '')
+    await assert.rejects(openVolume(path), /never finished; make it again/)
+  })
+
   test('open() refuses a block file that is too short', async (context) => {
     const path = temporaryFolder(context)
     await (await newVolume(path)).close()
