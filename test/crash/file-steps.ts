@@ -2,7 +2,15 @@
 import { invariant } from '../../src/errors.ts'
 import { TYPE_FILE } from '../../src/store/inode.ts'
 import { CALLER, O_RDWR, O_TRUNC, writeRequest } from '../support/volume.ts'
-import { type State, changeNode, inoAt, nodeAt } from './model.ts'
+import {
+  NO_XATTRS,
+  type State,
+  changeNode,
+  changeXattr,
+  inoAt,
+  isAtomicNode,
+  nodeAt,
+} from './model.ts'
 import type { Action } from './oracle.ts'
 import type { Session } from './session.ts'
 
@@ -18,7 +26,7 @@ export async function create(session: Session, path: string): Promise<void> {
   await oracle.step({
     apply: (state) => {
       state.names.set(path, ino)
-      state.nodes.set(ino, { mode, content: Buffer.alloc(0), xattrs: '' })
+      state.nodes.set(ino, { mode, content: Buffer.alloc(0), xattrs: NO_XATTRS })
     },
     run: async () => {
       const { attributes, opened } = await fs.create(parent, name, 0o644, O_RDWR, CALLER)
@@ -97,12 +105,12 @@ export function forget(session: Session, ino: number): void {
 
 export async function setAtomic(session: Session, path: string, enable: boolean): Promise<void> {
   const ino = inoAt(session.oracle.live, path)
-  const isAtomic = nodeAt(session.oracle.live, path).xattrs !== ''
+  const isAtomic = isAtomicNode(session.oracle.live, ino)
   const publish = isAtomic === enable ? () => undefined : publishing(session, ino)
   await session.oracle.step({
     apply: (state) => {
       publish(state)
-      changeNode(state, ino, { xattrs: enable ? 'user.atomic=1' : '' })
+      changeXattr(state, ino, 'user.atomic', enable ? '1' : undefined)
     },
     run: () => session.fs.setXattr(ino, 'user.atomic', Buffer.from(enable ? '1' : '0'), 0),
   })
@@ -117,7 +125,9 @@ export async function rollback(session: Session, path: string): Promise<void> {
 /** The periodic writeback: every ordinary file by itself. */
 export async function writeBack(session: Session): Promise<void> {
   const { live } = session.oracle
-  const inos = [...session.staged.keys()].filter((ino) => live.nodes.get(ino)?.xattrs === '')
+  const inos = [...session.staged.keys()].filter(
+    (ino) => live.nodes.has(ino) && !isAtomicNode(live, ino),
+  )
   let underWay: Promise<void> | undefined
   const actions = inos.map((ino): Action => ({
     apply: publishing(session, ino),

@@ -9,8 +9,8 @@ export interface Node {
   readonly mode: number
   /** Content of a file, target of a symbolic link. */
   readonly content: Uint8Array
-  /** Extended attributes as sorted `name=value` lines. */
-  readonly xattrs: string
+  /** Extended attributes, one character for each byte of a value. */
+  readonly xattrs: ReadonlyMap<string, string>
 }
 
 /** Paths begin with `/`; the root has none. */
@@ -20,6 +20,7 @@ export interface State {
 }
 
 export const EMPTY = new Uint8Array(0)
+export const NO_XATTRS: ReadonlyMap<string, string> = new Map()
 
 export function emptyState(): State {
   return { names: new Map(), nodes: new Map() }
@@ -46,6 +47,19 @@ export function inoAt(state: State, path: string): number {
 export function changeNode(state: State, ino: number, changes: Partial<Node>): void {
   const node = state.nodes.get(ino)
   if (node !== undefined) state.nodes.set(ino, { ...node, ...changes })
+}
+
+/** Sets an attribute, or removes it where there is no value. */
+export function changeXattr(state: State, ino: number, name: string, value?: string): void {
+  const xattrs = new Map(state.nodes.get(ino)?.xattrs)
+  if (value === undefined) xattrs.delete(name)
+  else xattrs.set(name, value)
+  changeNode(state, ino, { xattrs })
+}
+
+/** Whether a file is opted in. One without a name counts as ordinary: nobody will see it again. */
+export function isAtomicNode(state: State, ino: number): boolean {
+  return state.nodes.get(ino)?.xattrs.get('user.atomic') === '1'
 }
 
 export function removeName(state: State, path: string): void {
@@ -82,7 +96,9 @@ function nodeDifferences(path: string, wanted?: Node, found?: Node): string[] {
   if (wanted === undefined || found === undefined) return [`${path}: has no node`]
   const lines: string[] = []
   if (wanted.mode !== found.mode) lines.push(`${path}: mode ${found.mode.toString(8)}`)
-  if (wanted.xattrs !== found.xattrs) lines.push(`${path}: xattrs ${found.xattrs}`)
+  if (listed(wanted.xattrs) !== listed(found.xattrs)) {
+    lines.push(`${path}: xattrs ${listed(found.xattrs)}, not ${listed(wanted.xattrs)}`)
+  }
   if (wanted.content.length !== found.content.length) {
     lines.push(`${path}: size ${found.content.length}, not ${wanted.content.length}`)
   } else if (Buffer.compare(wanted.content, found.content) !== 0) {
@@ -90,4 +106,11 @@ function nodeDifferences(path: string, wanted?: Node, found?: Node): string[] {
     lines.push(`${path}: content differs from byte ${at} on`)
   }
   return lines
+}
+
+function listed(xattrs: ReadonlyMap<string, string>): string {
+  return [...xattrs]
+    .map(([name, value]) => `${name}=${value}`)
+    .toSorted()
+    .join(' ')
 }

@@ -2,7 +2,18 @@
 import { TYPE_DIRECTORY, TYPE_SYMLINK } from '../../src/store/inode.ts'
 import { CALLER } from '../support/volume.ts'
 import { split, publishing } from './file-steps.ts'
-import { EMPTY, type State, changeNode, inoAt, moveName, nodeAt, removeName } from './model.ts'
+import {
+  EMPTY,
+  NO_XATTRS,
+  type State,
+  changeNode,
+  changeXattr,
+  inoAt,
+  isAtomicNode,
+  moveName,
+  nodeAt,
+  removeName,
+} from './model.ts'
 import type { Action } from './oracle.ts'
 import type { Session } from './session.ts'
 
@@ -17,7 +28,7 @@ export function makeDirectoryAction(session: Session, path: string): Action {
   return {
     apply: (state) => {
       state.names.set(path, ino)
-      state.nodes.set(ino, { mode: TYPE_DIRECTORY | 0o755, content: EMPTY, xattrs: '' })
+      state.nodes.set(ino, { mode: TYPE_DIRECTORY | 0o755, content: EMPTY, xattrs: NO_XATTRS })
     },
     run: async () => {
       ;({ ino } = await session.fs.makeDirectory(parent, name, 0o755, CALLER))
@@ -33,7 +44,7 @@ export async function makeSymlink(session: Session, path: string, to: string): P
   await session.oracle.step({
     apply: (state) => {
       state.names.set(path, ino)
-      state.nodes.set(ino, { mode: TYPE_SYMLINK | 0o777, content, xattrs: '' })
+      state.nodes.set(ino, { mode: TYPE_SYMLINK | 0o777, content, xattrs: NO_XATTRS })
     },
     run: async () => {
       ;({ ino } = await session.fs.makeSymlink(parent, name, content, CALLER))
@@ -80,7 +91,7 @@ export async function rename(session: Session, from: string, to: string): Promis
   const [parent, name] = split(session, from)
   const [newParent, newName] = split(session, to)
   const replaces = live.names.has(to) && live.names.get(to) !== live.names.get(from)
-  const isAtomic = nodeAt(live, from).xattrs.includes('user.atomic=1')
+  const isAtomic = isAtomicNode(live, inoAt(live, from))
   const publish = replaces && !isAtomic ? publishing(session, inoAt(live, from)) : () => undefined
   await session.oracle.step({
     apply: (state) => {
@@ -126,15 +137,28 @@ export async function changeMode(session: Session, path: string, mode: number): 
   })
 }
 
-/** Sets the one attribute of a file that has none. */
-export async function setXattr(session: Session, path: string, value: Uint8Array): Promise<void> {
+export async function setXattr(
+  session: Session,
+  path: string,
+  value: Uint8Array,
+  name = 'user.test',
+): Promise<void> {
   const ino = inoAt(session.oracle.live, path)
-  const xattrs = `user.test=${Buffer.from(value).toString('latin1')}`
   await session.oracle.step({
     apply: (state) => {
-      changeNode(state, ino, { xattrs })
+      changeXattr(state, ino, name, Buffer.from(value).toString('latin1'))
     },
-    run: () => session.fs.setXattr(ino, 'user.test', value, 0),
+    run: () => session.fs.setXattr(ino, name, value, 0),
+  })
+}
+
+export async function removeXattr(session: Session, path: string, name: string): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  await session.oracle.step({
+    apply: (state) => {
+      changeXattr(state, ino, name)
+    },
+    run: () => session.fs.removeXattr(ino, name),
   })
 }
 

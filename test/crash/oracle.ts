@@ -78,6 +78,20 @@ export class Oracle {
     )
   }
 
+  /** Runs one call that does several things in order, each of which is a step. */
+  async series(applies: readonly ((state: State) => void)[], run: () => unknown): Promise<void> {
+    const begunAt = this.now()
+    const effects = applies.map((apply): Effect => ({
+      apply,
+      isDurable: false,
+      answeredAt: Infinity,
+    }))
+    for (const effect of effects) this.steps.push({ begunAt, effects: [effect] })
+    await run()
+    for (const effect of effects) effect.answeredAt = this.now()
+    for (const apply of applies) apply(this.live)
+  }
+
   /** Forgets the last step: its call failed in a way that changes nothing. */
   retract(): void {
     this.steps.pop()
@@ -88,9 +102,19 @@ export class Oracle {
     this.marks.push({ at: this.now(), stepCount })
   }
 
+  /** The same for two crashes exactly if `allowed` is. */
+  windowOf(crash: Crash): string {
+    const first = this.firstAllowed(crash)
+    const begun = this.begunCount(crash)
+    const needed = this.steps
+      .slice(first, begun)
+      .map(({ effects }) => effects.map((effect) => Number(isAnswered(effect, crash))).join(''))
+    return `${first} ${begun} ${needed.join(' ')}`
+  }
+
   /** All states that a crash may leave, the longest prefix first. */
   *allowed(crash: Crash): Generator<State> {
-    const begun = this.steps.filter(({ begunAt }) => begunAt <= crash.eventCount).length
+    const begun = this.begunCount(crash)
     const first = this.firstAllowed(crash)
     yield this.stateBefore(begun)
     for (let k = begun - 1; k >= first; k--) {
@@ -104,6 +128,10 @@ export class Oracle {
         yield state
       }
     }
+  }
+
+  private begunCount({ eventCount }: Crash): number {
+    return this.steps.filter(({ begunAt }) => begunAt <= eventCount).length
   }
 
   private firstAllowed(crash: Crash): number {
