@@ -3,10 +3,10 @@ import { invariant } from '../../src/errors.ts'
 import { TYPE_FILE } from '../../src/store/inode.ts'
 import { CALLER, O_RDWR, O_TRUNC, writeRequest } from '../support/volume.ts'
 import {
-  NO_XATTRS,
   type State,
   changeNode,
   changeXattr,
+  inheritedXattrs,
   inoAt,
   isAtomicNode,
   nodeAt,
@@ -14,24 +14,29 @@ import {
 import type { Action } from './oracle.ts'
 import type { Session } from './session.ts'
 
+const FALLOCATE_KEEP_SIZE = 0x01
+const FALLOCATE_PUNCH_HOLE = 0x02
+const FALLOCATE_ZERO_RANGE = 0x10
+
 /** Content that a step refers to, so it must not be changed any more. */
 const captured = new WeakSet<Uint8Array>()
 
 /** Creates a file at the root or in a directory and keeps it open. */
-export async function create(session: Session, path: string): Promise<void> {
+export async function create(session: Session, path: string, name = path): Promise<void> {
   const { fs, oracle, handles } = session
-  const [parent, name] = split(session, path)
+  const [parent, last] = split(session, path)
   let ino = 0
   const mode = TYPE_FILE | 0o644
+  const xattrs = inheritedXattrs(oracle.live, parent)
   await oracle.step({
     apply: (state) => {
       state.names.set(path, ino)
-      state.nodes.set(ino, { mode, content: Buffer.alloc(0), xattrs: NO_XATTRS })
+      state.nodes.set(ino, { mode, content: Buffer.alloc(0), xattrs })
     },
     run: async () => {
-      const { attributes, opened } = await fs.create(parent, name, 0o644, O_RDWR, CALLER)
+      const { attributes, opened } = await fs.create(parent, last, 0o644, O_RDWR, CALLER)
       ino = attributes.ino
-      handles.set(path, { fh: opened.fh, ino })
+      handles.set(name, { fh: opened.fh, ino })
     },
   })
 }
@@ -42,11 +47,16 @@ export async function createAtomic(session: Session, path: string): Promise<void
   await setAtomic(session, path, true)
 }
 
-export async function open(session: Session, path: string, truncates = false): Promise<void> {
+export async function open(
+  session: Session,
+  path: string,
+  truncates = false,
+  name = path,
+): Promise<void> {
   const ino = inoAt(session.oracle.live, path)
   const flags = O_RDWR | (truncates ? O_TRUNC : 0)
   const { fh } = await session.fs.open(ino, flags, CALLER)
-  session.handles.set(path, { fh, ino })
+  session.handles.set(name, { fh, ino })
   if (truncates && current(session, ino).length > 0) session.staged.set(ino, Buffer.alloc(0))
 }
 
@@ -55,9 +65,10 @@ export async function write(
   path: string,
   offset: number,
   data: Uint8Array,
+  fromCache = false,
 ): Promise<void> {
   const { fh, ino } = handle(session, path)
-  await session.fs.write(fh, writeRequest(offset, data))
+  await session.fs.write(fh, { ...writeRequest(offset, data), fromCache })
   const content = ownContent(session, ino, offset + data.length)
   content.set(data, offset)
   session.staged.set(ino, content)
@@ -68,6 +79,51 @@ export async function truncate(session: Session, path: string, size: number): Pr
   await session.fs.setAttributes(ino, { size, fh })
   const content = Buffer.alloc(size)
   content.set(current(session, ino).subarray(0, size))
+  session.staged.set(ino, content)
+}
+
+/** truncate(2): without an open handle it is a writer that has closed the file again. */
+export async function truncateByName(
+  session: Session,
+  ino: number,
+  size: number,
+  isOpen: boolean,
+): Promise<void> {
+  const { fs, oracle, staged } = session
+  const content = Buffer.alloc(size)
+  content.set(current(session, ino).subarray(0, size))
+  const run = (): unknown => fs.setAttributes(ino, { size })
+  const policy = oracle.live.nodes.get(ino)?.xattrs.get('user.atomic.onclose') ?? 'publish'
+  const isAtomic = isAtomicNode(oracle.live, ino)
+  if (!isOpen && (!isAtomic || policy === 'publish')) {
+    staged.delete(ino)
+    await oracle.step({
+      apply: (state) => {
+        changeNode(state, ino, { content })
+      },
+      run,
+    })
+    return
+  }
+  await run()
+  if (!isOpen && policy === 'discard') staged.delete(ino)
+  else staged.set(ino, content)
+}
+
+/** Sets a range to zeros; `grows` says whether that may make the file longer. */
+export async function zeroRange(
+  session: Session,
+  path: string,
+  offset: number,
+  length: number,
+  { grows }: { readonly grows: boolean },
+): Promise<void> {
+  const { fh, ino } = handle(session, path)
+  const mode = grows ? FALLOCATE_ZERO_RANGE : FALLOCATE_PUNCH_HOLE | FALLOCATE_KEEP_SIZE
+  await session.fs.allocate(fh, mode, offset, length)
+  const size = grows ? offset + length : current(session, ino).length
+  const content = ownContent(session, ino, size)
+  content.fill(0, offset, Math.min(offset + length, content.length))
   session.staged.set(ino, content)
 }
 
@@ -117,9 +173,19 @@ export async function setAtomic(session: Session, path: string, enable: boolean)
 }
 
 export async function rollback(session: Session, path: string): Promise<void> {
-  const { ino } = handle(session, path)
+  const ino = inoAt(session.oracle.live, path)
   await session.fs.setXattr(ino, 'user.atomic.rollback', Buffer.from('1'), 0)
   session.staged.delete(ino)
+}
+
+/** `user.atomic.commit`: publishes, and is durable, as fsync is. */
+export async function commit(session: Session, path: string): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  await session.oracle.step({
+    apply: publishing(session, ino),
+    isDurable: true,
+    run: () => session.fs.setXattr(ino, 'user.atomic.commit', Buffer.from('1'), 0),
+  })
 }
 
 /** The periodic writeback: every ordinary file by itself. */
@@ -159,7 +225,8 @@ export function contentNow(session: Session, path: string): Uint8Array {
   )
 }
 
-function current(session: Session, ino: number): Uint8Array {
+/** What a reader would see of a file now. */
+export function current(session: Session, ino: number): Uint8Array {
   return session.staged.get(ino) ?? session.oracle.live.nodes.get(ino)?.content ?? Buffer.alloc(0)
 }
 
@@ -173,7 +240,10 @@ function ownContent(session: Session, ino: number, size: number): Buffer {
   return content
 }
 
-function handle(session: Session, path: string): { readonly fh: number; readonly ino: number } {
+export function handle(
+  session: Session,
+  path: string,
+): { readonly fh: number; readonly ino: number } {
   const found = session.handles.get(path)
   invariant(found !== undefined, `"${path}" is open`)
   return found

@@ -20,6 +20,7 @@ export interface State {
 }
 
 export const EMPTY = new Uint8Array(0)
+const INHERITED = ['user.atomic', 'user.atomic.onclose']
 export const NO_XATTRS: ReadonlyMap<string, string> = new Map()
 
 export function emptyState(): State {
@@ -57,6 +58,12 @@ export function changeXattr(state: State, ino: number, name: string, value?: str
   changeNode(state, ino, { xattrs })
 }
 
+/** What a new file or directory takes over from its directory. */
+export function inheritedXattrs(state: State, parent: number): ReadonlyMap<string, string> {
+  const xattrs = state.nodes.get(parent)?.xattrs ?? NO_XATTRS
+  return new Map([...xattrs].filter(([name]) => INHERITED.includes(name)))
+}
+
 /** Whether a file is opted in. One without a name counts as ordinary: nobody will see it again. */
 export function isAtomicNode(state: State, ino: number): boolean {
   return state.nodes.get(ino)?.xattrs.get('user.atomic') === '1'
@@ -72,11 +79,29 @@ export function removeName(state: State, path: string): void {
 export function moveName(state: State, from: string, to: string): void {
   if (inoAt(state, from) === state.names.get(to)) return
   if (state.names.has(to)) removeName(state, to)
+  putBelow(state, to, takeBelow(state, from))
+}
+
+/** Two names, and all names below them, change places. */
+export function exchangeNames(state: State, a: string, b: string): void {
+  const [first, second] = [takeBelow(state, a), takeBelow(state, b)]
+  putBelow(state, b, first)
+  putBelow(state, a, second)
+}
+
+/** Takes away a name and all below it; the keys of what it returns are what follows the name. */
+function takeBelow(state: State, from: string): Map<string, number> {
+  const taken = new Map<string, number>()
   for (const [path, ino] of state.names) {
     if (path !== from && !path.startsWith(`${from}/`)) continue
+    taken.set(path.slice(from.length), ino)
     state.names.delete(path)
-    state.names.set(to + path.slice(from.length), ino)
   }
+  return taken
+}
+
+function putBelow(state: State, to: string, taken: ReadonlyMap<string, number>): void {
+  for (const [rest, ino] of taken) state.names.set(to + rest, ino)
 }
 
 /** What makes two states different, one line for each path; empty if they are the same. */

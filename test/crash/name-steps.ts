@@ -8,6 +8,8 @@ import {
   type State,
   changeNode,
   changeXattr,
+  exchangeNames,
+  inheritedXattrs,
   inoAt,
   isAtomicNode,
   moveName,
@@ -24,11 +26,12 @@ export async function makeDirectory(session: Session, path: string): Promise<voi
 /** A mkdir, to run together with other calls. */
 export function makeDirectoryAction(session: Session, path: string): Action {
   const [parent, name] = split(session, path)
+  const xattrs = inheritedXattrs(session.oracle.live, parent)
   let ino = 0
   return {
     apply: (state) => {
       state.names.set(path, ino)
-      state.nodes.set(ino, { mode: TYPE_DIRECTORY | 0o755, content: EMPTY, xattrs: NO_XATTRS })
+      state.nodes.set(ino, { mode: TYPE_DIRECTORY | 0o755, content: EMPTY, xattrs })
     },
     run: async () => {
       ;({ ino } = await session.fs.makeDirectory(parent, name, 0o755, CALLER))
@@ -85,45 +88,47 @@ export async function removeDirectory(session: Session, path: string): Promise<v
   })
 }
 
-/** Renaming an ordinary file onto another publishes it in the same commit. */
-export async function rename(session: Session, from: string, to: string): Promise<void> {
+/** Things that one call does at the same time, before the next ones. */
+export type Together = readonly ((state: State) => void)[]
+
+/** Renaming an ordinary file onto another publishes it in the same commit; `first` comes before. */
+export async function rename(
+  session: Session,
+  from: string,
+  to: string,
+  first: Together = [],
+): Promise<void> {
   const { live } = session.oracle
   const [parent, name] = split(session, from)
   const [newParent, newName] = split(session, to)
   const replaces = live.names.has(to) && live.names.get(to) !== live.names.get(from)
   const isAtomic = isAtomicNode(live, inoAt(live, from))
   const publish = replaces && !isAtomic ? publishing(session, inoAt(live, from)) : () => undefined
-  await session.oracle.step({
-    apply: (state) => {
-      publish(state)
-      moveName(state, from, to)
-    },
-    run: () =>
-      session.fs.rename({ parent, name, newParent, newName, noReplace: false, exchange: false }),
-  })
+  const move = (state: State): void => {
+    publish(state)
+    moveName(state, from, to)
+  }
+  const request = { parent, name, newParent, newName, noReplace: false, exchange: false }
+  await session.oracle.series([first, [move]], () => session.fs.rename(request))
   const opened = session.handles.get(from)
   if (opened === undefined) return
   session.handles.delete(from)
   session.handles.set(to, opened)
 }
 
-export async function exchange(session: Session, a: string, b: string): Promise<void> {
+export async function exchange(
+  session: Session,
+  a: string,
+  b: string,
+  first: Together = [],
+): Promise<void> {
   const [parent, name] = split(session, a)
   const [newParent, newName] = split(session, b)
-  await session.oracle.step({
-    apply: (state) => {
-      exchangeNames(state, a, b)
-    },
-    run: () =>
-      session.fs.rename({ parent, name, newParent, newName, noReplace: false, exchange: true }),
-  })
-}
-
-/** Files only: directories would take their names along. */
-function exchangeNames(state: State, a: string, b: string): void {
-  const [first, second] = [inoAt(state, a), inoAt(state, b)]
-  state.names.set(a, second)
-  state.names.set(b, first)
+  const move = (state: State): void => {
+    exchangeNames(state, a, b)
+  }
+  const request = { parent, name, newParent, newName, noReplace: false, exchange: true }
+  await session.oracle.series([first, [move]], () => session.fs.rename(request))
 }
 
 export async function changeMode(session: Session, path: string, mode: number): Promise<void> {
@@ -159,6 +164,16 @@ export async function removeXattr(session: Session, path: string, name: string):
       changeXattr(state, ino, name)
     },
     run: () => session.fs.removeXattr(ino, name),
+  })
+}
+
+export async function setOnClose(session: Session, path: string, policy: string): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  await session.oracle.step({
+    apply: (state) => {
+      changeXattr(state, ino, 'user.atomic.onclose', policy === 'publish' ? undefined : policy)
+    },
+    run: () => session.fs.setXattr(ino, 'user.atomic.onclose', Buffer.from(policy), 0),
   })
 }
 

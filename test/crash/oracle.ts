@@ -44,7 +44,8 @@ export interface Action {
 export class Oracle {
   /** Everything that was answered. */
   readonly live: State
-  private readonly now: () => number
+  /** The moment that it is now, as the crashes count them. */
+  readonly now: () => number
   private readonly steps: Step[] = []
   /** `before[k]` is the state before step k. */
   private readonly before: State[]
@@ -78,18 +79,24 @@ export class Oracle {
     )
   }
 
-  /** Runs one call that does several things in order, each of which is a step. */
-  async series(applies: readonly ((state: State) => void)[], run: () => unknown): Promise<void> {
+  /** Runs one call that does several things one after the other, some of them at the same time. */
+  async series(
+    parts: readonly (readonly ((state: State) => void)[])[],
+    run: () => unknown,
+  ): Promise<void> {
     const begunAt = this.now()
-    const effects = applies.map((apply): Effect => ({
-      apply,
-      isDurable: false,
-      answeredAt: Infinity,
-    }))
-    for (const effect of effects) this.steps.push({ begunAt, effects: [effect] })
+    const begun = parts
+      .filter((part) => part.length > 0)
+      .map((part): Step => {
+        const effects = part.map((apply) => ({ apply, isDurable: false, answeredAt: Infinity }))
+        return { begunAt, effects }
+      })
+    this.steps.push(...begun)
     await run()
-    for (const effect of effects) effect.answeredAt = this.now()
-    for (const apply of applies) apply(this.live)
+    for (const effect of begun.flatMap(({ effects }) => effects)) {
+      effect.answeredAt = this.now()
+      effect.apply(this.live)
+    }
   }
 
   /** Forgets the last step: its call failed in a way that changes nothing. */
