@@ -1,5 +1,5 @@
 /** Judges images, each content once, and counts them. */
-import type { CrashImage, CrashKind } from '../support/devices/crash-images.ts'
+import { CRASH_KINDS, type CrashImage } from '../support/devices/crash-images.ts'
 import { imageHash } from './image-hash.ts'
 import { judge } from './judge.ts'
 import type { State } from './model.ts'
@@ -12,7 +12,8 @@ export interface Allowed {
 }
 
 /** How an image came to be: by a first crash, or by one in the recovery from another. */
-export type ImageKind = CrashKind | 'recovery'
+export const IMAGE_KINDS = [...CRASH_KINDS, 'recovery'] as const
+export type ImageKind = (typeof IMAGE_KINDS)[number]
 
 export class Jury {
   readonly built = new Map<ImageKind, number>()

@@ -177,6 +177,19 @@ export async function setOnClose(session: Session, path: string, policy: string)
   })
 }
 
+const FILL_BYTES = 50_000
+const FILL_COUNT = 8
+
+/** Sets large attributes of one inode, so many bytes in all, with a checkpoint after some each. */
+export async function fill(session: Session, path: string, sizeBytes: number): Promise<void> {
+  for (let done = 0, i = 0; done < sizeBytes; done += FILL_BYTES, i++) {
+    const length = Math.min(FILL_BYTES, sizeBytes - done)
+    const value = Buffer.alloc(length, `${session.oracle.stepCount} `)
+    await setXattr(session, path, value, `user.fill${i % FILL_COUNT}`)
+    if (i % FILL_COUNT === FILL_COUNT - 1) await checkpoint(session)
+  }
+}
+
 /** A checkpoint makes everything durable that was answered before it began. */
 export async function checkpoint(session: Session): Promise<void> {
   const { stepCount } = session.oracle

@@ -23,6 +23,8 @@ export interface ExamineOptions {
   readonly omittedCount: number
   /** One image in so many is recovered on a device that crashes again; 0: none. */
   readonly recoveryOneIn: number
+  /** What chance does depends on this and on the moment, so that shrinking meets it again. */
+  readonly salt: number
   /** Crashes in the setup are tried too. */
   readonly withSetup?: boolean
   /** Replaces what was recorded, so that tests can have a device that lies. */
@@ -80,9 +82,12 @@ async function examineNow(workload: Workload, options: ExamineOptions): Promise<
     const eventCounts = Array.from({ length: log.events.length + 1 - first }, (_, i) => first + i)
     momentCount = eventCounts.length
     options.jury.forget()
+    const randomAt = (eventCount: number): Random =>
+      new Random(options.salt + Math.imul(eventCount, 0x9e3779b1))
+    const chance = new Random(options.salt)
     for (image of crashImagesAt(log, eventCounts, randomAt, options)) {
       where = image.name
-      await judgeImage(session, image, options)
+      await judgeImage(session, image, options, chance)
     }
     return { momentCount, finding: undefined }
   } catch (error) {
@@ -103,26 +108,20 @@ export async function playWorkload(session: Session, workload: Workload): Promis
   return start
 }
 
-/** What chance does at a moment depends on nothing else, so that shrinking meets it again. */
-function randomAt(eventCount: number): Random {
-  return new Random(Math.imul(eventCount + 1, 0x9e3779b1))
-}
-
 async function judgeImage(
   { oracle }: Session,
   image: CrashImage,
   { jury, recoveryOneIn }: ExamineOptions,
+  random: Random,
 ): Promise<void> {
   await jury.judge(image, allowedAfter(oracle, image))
-  if (recoveryOneIn === 0) return
-  const random = randomAt(image.eventCount).fork()
-  if (!random.oneIn(recoveryOneIn)) return
+  if (recoveryOneIn === 0 || !random.oneIn(recoveryOneIn)) return
   const past = (isKill: boolean) => allowedAfter(oracle, { eventCount: image.eventCount, isKill })
   await crashRecovery(jury, image, past, random, { momentCount: RECOVERY_MOMENTS, depth: 1 })
 }
 
-/** The whole message, with what caused it. */
-function textOf(error: unknown): string {
+/** The message, and the line of the product that it comes from. */
+export function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const cause = error.cause instanceof Error ? error.cause : error
   const frame = cause.stack?.split('\n').find((line) => /^\s+at .*\/dist\/src\//.test(line))

@@ -48,6 +48,8 @@ export const OPERATIONS = {
   commit: { path: 'path' },
   xattr: { path: 'path', length: 'number', data: 'number' },
   unxattr: { path: 'path' },
+  /** Gives a directory large attributes, so many KiB in all, with checkpoints that store them. */
+  fill: { path: 'path', size: 'number' },
   chmod: { path: 'path', mode: 'number' },
 
   rename: { path: 'path', to: 'path' },

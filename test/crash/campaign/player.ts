@@ -120,6 +120,7 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
   xattr: async ({ session }, { path, length, data }) =>
     names.setXattr(session, path, bytes(length, data)),
   unxattr: async ({ session }, { path }) => names.removeXattr(session, path, 'user.test'),
+  fill: async ({ session }, { path, size }) => names.fill(session, path, size * 1024),
   chmod: async ({ session }, { path, mode }) => names.changeMode(session, path, mode),
 
   rename: async (kernel, { path, to }) =>

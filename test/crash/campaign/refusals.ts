@@ -93,6 +93,10 @@ export function refusalOf(world: World, operation: Operation): Refusal | undefin
     case 'unlink':
       if (world.isDirectory(operation.path)) return { taken: operation.path }
       return exists(world, operation.path)
+    case 'fill':
+      return world.isDirectory(operation.path)
+        ? undefined
+        : { missing: 'directory', path: operation.path }
     case 'rmdir':
       return emptyDirectory(world, operation.path)
     case 'syncdir':
