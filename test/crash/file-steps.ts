@@ -1,4 +1,5 @@
 /** Calls on open files, made on the filesystem and on the model. */
+import { BLOCK_SIZE } from '../../src/device/device.ts'
 import { invariant } from '../../src/errors.ts'
 import { TYPE_FILE } from '../../src/store/inode.ts'
 import { CALLER, O_RDWR, O_TRUNC, writeRequest } from '../support/volume.ts'
@@ -72,6 +73,20 @@ export async function write(
   const content = ownContent(session, ino, offset + data.length)
   content.set(data, offset)
   session.staged.set(ino, content)
+}
+
+/** Writes one byte of each block, the even blocks before the odd ones. */
+export async function scatter(
+  session: Session,
+  path: string,
+  blockCount: number,
+  data: Uint8Array,
+): Promise<void> {
+  for (let first = 0; first < 2; first++) {
+    for (let block = first; block < blockCount; block += 2) {
+      await write(session, path, block * BLOCK_SIZE + 9, data.subarray(block, block + 1))
+    }
+  }
 }
 
 export async function truncate(session: Session, path: string, size: number): Promise<void> {

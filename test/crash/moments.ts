@@ -48,11 +48,11 @@ export async function judgeMoments(
 }
 
 /**
- * All moments of a log, or so many of them, the last one included. Staging is most of a long log and
+ * All moments of a log from one on, or so many of them, the last one included. Staging is most of a long log and
  * the least of a commit, so three quarters of the moments are from elsewhere.
  */
-export function moments(log: DeviceLog, random: Random, count = Infinity): number[] {
-  const all = Array.from({ length: log.events.length + 1 }, (_, i) => i)
+export function moments(log: DeviceLog, random: Random, count = Infinity, first = 0): number[] {
+  const all = Array.from({ length: log.events.length + 1 - first }, (_, i) => first + i)
   if (count >= all.length) return all
   const others = all.filter((moment) => moment > 0 && !isStaging(log.events[moment - 1]))
   const chosen = random.shuffle(others).slice(0, Math.ceil((count * 3) / 4))

@@ -131,6 +131,7 @@ function checkBitmap(walk: Walk): void {
   for (const [key, body] of walk.entries('G')) {
     const base = u32FromKey(key, 1) * GROUP_BLOCKS
     for (const [i, byte] of body.entries()) {
+      if (byte === 0) continue
       for (let bit = 0; bit < 8; bit++)
         if ((byte & (1 << bit)) !== 0) mapped.add(base + i * 8 + bit)
     }

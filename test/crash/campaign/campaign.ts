@@ -77,9 +77,9 @@ export class Campaign {
       return
     }
     const jury = new Jury()
-    const { seed, job } = this.options.share
-    const salt = Math.imul(seed + job, 0x85ebca6b) + this.plannedCount++
-    const options = { jury, ...IMAGES, recoveryOneIn: RECOVERY_ONE_IN, salt }
+    const { share, isStopped } = this.options
+    const salt = Math.imul(share.seed + share.job, 0x85ebca6b) + this.plannedCount++
+    const options = { jury, ...IMAGES, recoveryOneIn: RECOVERY_ONE_IN, salt, isOver: isStopped }
     const { momentCount, finding } = await examine(workload, options)
     const workloads = { ...NO_TOTALS.workloads, [series]: 1 }
     this.totals = add(this.totals, { workloads, moments: momentCount, ...countsOf(jury) })

@@ -1,6 +1,7 @@
 /** Puts a workload together: before each operation it adds what that needs, as far as it is missing. */
+import { applyEffect } from './effects.ts'
 import type { Operation } from './operations.ts'
-import type { HandleState, Refusal } from './refusals.ts'
+import { type HandleState, type Refusal, refusalOf } from './refusals.ts'
 import { World } from './world.ts'
 
 /** Operations that one may need before it, the needs of those included. */
@@ -20,9 +21,9 @@ export class Composer {
   /** Adds an operation with what it needs; returns false, and may add some of it, if it cannot be. */
   add(operation: Operation, depth = 0): boolean {
     for (let round = 0; round < DEPTH_MAX; round++) {
-      const refusal = this.world.refusal(operation)
+      const refusal = refusalOf(this.world, operation)
       if (refusal === undefined) {
-        this.world.apply(operation)
+        applyEffect(this.world, operation)
         this.operations.push(operation)
         return true
       }

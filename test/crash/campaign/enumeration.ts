@@ -99,7 +99,7 @@ function workloadOf(
   composer.add({ type: 'checkpoint' })
   const setup = composer.take()
   for (const [i, { choice, files }] of variants.entries()) {
-    const [x, y] = [...(files === '' ? 'a' : files)].map((handle) => roles[handle === 'a' ? 0 : 1])
+    const [x, y] = files.startsWith('b') ? roles.toReversed() : roles
     invariant(x !== undefined, 'each choice has a file to persist')
     const all = [...choice.make(x, y ?? x), ...persistenceOf(persistences[i] ?? 'none', x)]
     for (const operation of all) if (!composer.add(operation)) return undefined

@@ -4,13 +4,18 @@ import type { DeviceLog } from '../../support/devices/device-log.ts'
 import { Random } from '../../support/random.ts'
 import { crashRecovery } from '../crash-recovery.ts'
 import type { Jury } from '../jury.ts'
-import { allowedAfter } from '../moments.ts'
+import { allowedAfter, moments } from '../moments.ts'
 import { type Session, assertLive, newSession } from '../session.ts'
 import type { Workload } from './operations.ts'
 import { Player } from './player.ts'
 
 /** Plenty for one workload; one that waits for ever is a failure. */
 const TIMEOUT_MS = 120_000
+
+/** Moments of a long run that are tried, and of one with a commit of many records. */
+const MOMENTS_MAX = 120
+const LARGE_EVENTS = 600
+const LARGE_MOMENTS_MAX = 24
 
 /** Moments of one recovery that are cut. */
 const RECOVERY_MOMENTS = 12
@@ -27,6 +32,8 @@ export interface ExamineOptions {
   readonly salt: number
   /** Crashes in the setup are tried too. */
   readonly withSetup?: boolean
+  /** Whether to end before every moment was tried. */
+  readonly isOver?: () => boolean
   /** Replaces what was recorded, so that tests can have a device that lies. */
   readonly logOf?: (log: DeviceLog) => DeviceLog
 }
@@ -79,13 +86,14 @@ async function examineNow(workload: Workload, options: ExamineOptions): Promise<
     const start = await playWorkload(session, workload)
     const log = options.logOf?.(session.device.log) ?? session.device.log
     const first = options.withSetup === true ? 0 : start
-    const eventCounts = Array.from({ length: log.events.length + 1 - first }, (_, i) => first + i)
+    const chance = new Random(options.salt)
+    const eventCounts = moments(log, chance.fork(), momentsMax(log), first)
     momentCount = eventCounts.length
     options.jury.forget()
     const randomAt = (eventCount: number): Random =>
       new Random(options.salt + Math.imul(eventCount, 0x9e3779b1))
-    const chance = new Random(options.salt)
     for (image of crashImagesAt(log, eventCounts, randomAt, options)) {
+      if (options.isOver?.() === true) break
       where = image.name
       await judgeImage(session, image, options, chance)
     }
@@ -106,6 +114,10 @@ export async function playWorkload(session: Session, workload: Workload): Promis
   for (const operation of workload.operations) await player.play(operation)
   await assertLive(session)
   return start
+}
+
+function momentsMax({ events }: DeviceLog): number {
+  return events.length > LARGE_EVENTS ? LARGE_MOMENTS_MAX : MOMENTS_MAX
 }
 
 async function judgeImage(

@@ -53,7 +53,7 @@ export class Kernel {
 export async function deliverNode(kernel: Kernel, ino: number): Promise<number> {
   const { session, dirty } = kernel
   let count = 0
-  for (const [name, ranges] of [...dirty]) {
+  for (const [name, ranges] of dirty) {
     if (session.handles.get(name)?.ino !== ino) continue
     dirty.delete(name)
     for (const { offset, data } of ranges) {

@@ -16,6 +16,8 @@ export const OPERATIONS = {
   share: { handle: 'name', process: 'number' },
 
   write: { handle: 'name', offset: 'number', length: 'number', data: 'number' },
+  /** A few bytes of so many blocks, no two neighbours in one run: more than fits one commit. */
+  scatter: { handle: 'name', blocks: 'number', data: 'number' },
   append: { handle: 'name', length: 'number', data: 'number' },
   truncate: { handle: 'name', size: 'number' },
   punch: { handle: 'name', offset: 'number', length: 'number' },
@@ -92,6 +94,29 @@ export type OperationOf<Type extends OperationType> = { readonly type: Type } & 
 >
 
 export type Operation = { [Type in OperationType]: OperationOf<Type> }[OperationType]
+
+/** Whether an object of a known type has the fields that the table says. */
+export function isOperation(value: { readonly type: OperationType }): value is Operation {
+  const { type, ...rest } = value
+  const fields = new Map<string, unknown>(Object.entries(rest))
+  const kinds = Object.entries<FieldKind>(OPERATIONS[type])
+  return kinds.length === fields.size && kinds.every(([name, kind]) => isOf(kind, fields.get(name)))
+}
+
+function isOf(kind: FieldKind, value: unknown): boolean {
+  switch (kind) {
+    case 'number':
+      return typeof value === 'number'
+    case 'flag':
+      return typeof value === 'boolean'
+    case 'names':
+      return Array.isArray(value)
+    case 'path':
+    case 'name':
+    case 'policy':
+      return typeof value === 'string'
+  }
+}
 
 /** A volume and what is done to it. Crashes are tried from the end of the setup on. */
 export interface Workload {

@@ -7,8 +7,10 @@ import { inoAt, isAtomicNode } from '../model.ts'
 import * as names from '../name-steps.ts'
 import type { Session } from '../session.ts'
 import { closeDescriptor, endProcess, release, unmap } from './closing.ts'
+import { applyEffect } from './effects.ts'
 import { Kernel, deliverNode } from './kernel.ts'
 import type { Operation, OperationOf, OperationType } from './operations.ts'
+import { refusalOf } from './refusals.ts'
 
 type Play<Type extends OperationType> = (
   kernel: Kernel,
@@ -27,9 +29,9 @@ export class Player {
   /** Plays an operation; one that is not possible is left out, and false returned. */
   async play(operation: Operation): Promise<boolean> {
     const { world } = this.kernel
-    if (world.refusal(operation) !== undefined) return false
+    if (refusalOf(world, operation) !== undefined) return false
     await playAny(this.kernel, operation)
-    if (!ENDS_HANDLES.has(operation.type)) world.apply(operation)
+    if (!ENDS_HANDLES.has(operation.type)) applyEffect(world, operation)
     this.kernel.forgetGone()
     return true
   }
@@ -56,6 +58,8 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
 
   write: async ({ session }, { handle, offset, length, data }) =>
     files.write(session, handle, offset, bytes(length, data)).catch(expectFull),
+  scatter: async ({ session }, { handle, blocks, data }) =>
+    files.scatter(session, handle, blocks, bytes(blocks, data)),
   append: async ({ session }, { handle, length, data }) => {
     const end = files.current(session, files.handle(session, handle).ino).length
     await files.write(session, handle, end, bytes(length, data)).catch(expectFull)

@@ -16,6 +16,7 @@ export interface RandomOptions {
 }
 
 export function randomSequence(random: Random, options: RandomOptions = {}): Workload {
+  if (options.length === undefined && random.oneIn(LARGE_ONE_IN)) return largeSequence(random)
   const ringBlocks = options.ringBlocks ?? random.pick([256, 300, 1024])
   const spaceBlocks = random.oneIn(3) ? random.pick([400, 1000]) : 0
   const composer = new Composer(new Set(['/a', '/d/a']), spaceBlocks > 0)
@@ -30,11 +31,17 @@ export function randomSequence(random: Random, options: RandomOptions = {}): Wor
   return { ringBlocks, spaceBlocks, timing: 1 + random.int(1_000_000), setup, operations }
 }
 
+/** One sequence in so many has a commit that does not fit a record of the smallest ring. */
+const LARGE_ONE_IN = 50
+const LARGE_LENGTH = 8
+const LARGE_BLOCKS = 4200
+
 /** Each kind as often as it stands here. */
 const TYPES: readonly OperationType[] = [
   ...Array<OperationType>(8).fill('write'),
   ...Array<OperationType>(2).fill('append'),
   ...Array<OperationType>(2).fill('truncate'),
+  'scatter',
   'punch',
   'zero',
   'resize',
@@ -81,6 +88,33 @@ const TYPES: readonly OperationType[] = [
   'reap',
 ]
 
+/** Around commits that write the file's whole map anew, and one that drops it. */
+function largeSequence(random: Random): Workload {
+  const composer = new Composer(new Set(['/a']))
+  composer.add({ type: 'create', path: '/a', handle: 'a', process: 1 })
+  composer.add({ type: 'atomic', path: '/a', on: random.oneIn(2) })
+  const setup = composer.take()
+  const scatter = (): Operation => ({
+    type: 'scatter',
+    handle: 'a',
+    blocks: LARGE_BLOCKS,
+    data: random.int(1000),
+  })
+  const fsync: Operation = { type: 'fsync', handles: ['a'] }
+  const core = [
+    scatter(),
+    fsync,
+    random.pick([scatter(), { type: 'truncate', handle: 'a', size: 0 }]),
+  ]
+  for (const operation of core) {
+    composer.add(operation)
+    while (random.oneIn(2)) composer.add(randomOperation(composer.world, random))
+  }
+  composer.add(fsync)
+  const operations = composer.take().slice(0, LARGE_LENGTH)
+  return { ringBlocks: 256, spaceBlocks: 0, timing: 1 + random.int(1000), setup, operations }
+}
+
 function openFile(path: string, random: Random): Operation {
   const handle = `h${random.int(1000)}`
   return { type: 'create', path, handle, process: 1 + random.int(PROCESS_COUNT) }
@@ -99,6 +133,8 @@ function randomOperation(world: World, random: Random): Operation {
     case 'write':
     case 'store':
       return { type, handle, ...range(random), data }
+    case 'scatter':
+      return { type, handle, blocks: 1 + random.int(200), data }
     case 'append':
       return { type, handle, length: 1 + random.int(30_000), data }
     case 'truncate':

@@ -31,9 +31,10 @@ export function refusalOf(world: World, operation: Operation): Refusal | undefin
     case 'fdatasync':
     case 'close':
       return open(world, operation.handle)
+    case 'scatter':
     case 'punch':
     case 'zero':
-      // A failure half way leaves half of it staged; nobody promises more.
+      // A failure half way leaves half of it staged, and nobody promises more.
       return world.isTight ? { impossible: 'no space' } : open(world, operation.handle)
     case 'fsync':
       return operation.handles

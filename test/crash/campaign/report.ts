@@ -84,6 +84,6 @@ export function writeReport(path: string, report: Report): void {
 
 function showTime(seconds: number): string {
   const whole = Math.floor(seconds)
-  const part = (value: number): string => String(value).padStart(2, '0')
-  return `${part(Math.floor(whole / 3600))}:${part(Math.floor(whole / 60) % 60)}:${part(whole % 60)}`
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
+  return parts.map((part) => String(part).padStart(2, '0')).join(':')
 }

@@ -29,8 +29,11 @@ const LENGTHS = { one: 1, two: 2, three: 3 } as const
 
 /** How many sequences of each length there are. */
 export function sequenceCounts(): Readonly<Record<'one' | 'two' | 'three', number>> {
-  const count = (length: 1 | 2 | 3): number => new Enumeration(length).count
-  return { one: count(1), two: count(2), three: count(3) }
+  return {
+    one: new Enumeration(1).count,
+    two: new Enumeration(2).count,
+    three: new Enumeration(3).count,
+  }
 }
 
 /** Of each series in one round: a random sequence takes ten times as long as a short one. */
@@ -39,19 +42,20 @@ const ROUND = { two: 4, three: 4, random: 1 } as const
 /** All of one operation; then rounds of two, three and random ones, random ones for ever. */
 export function* schedule(share: Share): Generator<Planned> {
   yield* enumerated('one', share)
-  const turns = [
-    { count: ROUND.two, planned: enumerated('two', share) },
-    { count: ROUND.three, planned: enumerated('three', share) },
-    ...(share.all ? [] : [{ count: ROUND.random, planned: randomOnes(share) }]),
+  let turns = [
+    { count: ROUND.two, planned: enumerated('two', share), isOver: false },
+    { count: ROUND.three, planned: enumerated('three', share), isOver: false },
+    ...(share.all ? [] : [{ count: ROUND.random, planned: randomOnes(share), isOver: false }]),
   ]
   while (turns.length > 0) {
-    for (const turn of [...turns]) {
-      for (let i = 0; i < turn.count; i++) {
+    for (const turn of turns) {
+      for (let i = 0; i < turn.count && !turn.isOver; i++) {
         const { done, value } = turn.planned.next()
-        if (done !== true) yield value
-        else if (turns.includes(turn)) turns.splice(turns.indexOf(turn), 1)
+        if (done === true) turn.isOver = true
+        else yield value
       }
     }
+    turns = turns.filter(({ isOver }) => !isOver)
   }
 }
 

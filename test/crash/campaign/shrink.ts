@@ -1,6 +1,14 @@
 /** Makes a workload that shows a fault as small as it can be while it still shows one. */
+import { applyEffect } from './effects.ts'
 import type { Finding } from './examine.ts'
-import { type FieldKind, OPERATIONS, type Operation, type Workload } from './operations.ts'
+import {
+  type FieldKind,
+  OPERATIONS,
+  type Operation,
+  type Workload,
+  isOperation,
+} from './operations.ts'
+import { refusalOf } from './refusals.ts'
 import { World } from './world.ts'
 
 export interface Failure {
@@ -65,12 +73,13 @@ class Shrinker {
   private async reduce(part: 'setup' | 'operations', i: number, name: string): Promise<void> {
     for (const value of [0, 1, 100, 4096]) {
       const list = this.best.workload[part]
-      const operation: Readonly<Record<string, unknown>> | undefined = list[i]
-      const now = operation?.[name]
-      if (operation === undefined || typeof now !== 'number' || now <= value) return
+      const operation = list[i]
+      if (operation === undefined) return
+      const now = new Map<string, unknown>(Object.entries(operation)).get(name)
+      if (typeof now !== 'number' || now <= value) return
       if (name === 'length' && value === 0) continue
-      // One number for another leaves the operation what it is.
-      const changed = { ...operation, [name]: value } as Operation
+      const changed = { ...operation, [name]: value }
+      if (!isOperation(changed)) return
       if (await this.accept({ ...this.best.workload, [part]: list.with(i, changed) })) return
     }
   }
@@ -90,8 +99,8 @@ class Shrinker {
 export function withoutImpossible(workload: Workload): Workload {
   const world = new World(workload.spaceBlocks > 0)
   const isPossible = (operation: Operation): boolean => {
-    if (world.refusal(operation) !== undefined) return false
-    world.apply(operation)
+    if (refusalOf(world, operation) !== undefined) return false
+    applyEffect(world, operation)
     return true
   }
   const setup = workload.setup.filter(isPossible)

@@ -2,6 +2,7 @@
  * Workloads as one line of text: `ring=256 space=0 timing=7: SETUP >> OPERATIONS`, where operations
  * are words with `;` between them, as `write a 100 3000 5`.
  */
+import { invariant } from '../../../src/errors.ts'
 import {
   type FieldKind,
   OPERATIONS,
@@ -9,6 +10,7 @@ import {
   type OperationType,
   POLICIES,
   type Workload,
+  isOperation,
 } from './operations.ts'
 
 type FieldValue = string | number | boolean | readonly string[]
@@ -68,8 +70,9 @@ function parseOperation(text: string): Operation {
     throw new SyntaxError(`"${type}" has ${fields.map(([name]) => name).join(', ')}: "${text}"`)
   }
   const values = fields.map(([name, kind], i) => [name, parseField(kind, words[i] ?? '')] as const)
-  // The table that the type is made of has just been followed, field by field.
-  return { type, ...Object.fromEntries(values) } as Operation
+  const operation = { type, ...Object.fromEntries(values) }
+  invariant(isOperation(operation), 'what was read field by field is an operation')
+  return operation
 }
 
 function isType(word: string): word is OperationType {

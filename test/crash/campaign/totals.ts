@@ -1,6 +1,6 @@
 /** What a campaign has done so far; those of several workers add up. */
 import { type ImageKind, IMAGE_KINDS, type Jury } from '../jury.ts'
-import { SERIES, type Series } from './schedule.ts'
+import type { Series } from './schedule.ts'
 
 export type StateKind = ImageKind | 'LevelDB'
 export const STATE_KINDS: readonly StateKind[] = [...IMAGE_KINDS, 'LevelDB']
@@ -18,13 +18,26 @@ export interface Totals {
   readonly judged: Readonly<Record<StateKind, number>>
 }
 
+const NO_STATES: Totals['built'] = {
+  settled: 0,
+  prefix: 0,
+  dropped: 0,
+  killed: 0,
+  split: 0,
+  omitted: 0,
+  reordered: 0,
+  torn: 0,
+  recovery: 0,
+  LevelDB: 0,
+}
+
 export const NO_TOTALS: Totals = {
-  workloads: zeros(SERIES),
+  workloads: { one: 0, two: 0, three: 0, random: 0 },
   levelWorkloads: 0,
   impossible: 0,
   moments: 0,
-  built: zeros(STATE_KINDS),
-  judged: zeros(STATE_KINDS),
+  built: NO_STATES,
+  judged: NO_STATES,
 }
 
 export function add(a: Totals, b: Partial<Totals>): Totals {
@@ -44,16 +57,11 @@ export function sumOf(counts: Readonly<Record<string, number>>): number {
 
 /** What a jury has done. */
 export function countsOf(jury: Jury): Pick<Totals, 'built' | 'judged'> {
-  const of = (counts: ReadonlyMap<ImageKind, number>): Totals['built'] => ({
-    ...zeros(STATE_KINDS),
-    ...Object.fromEntries(counts),
-  })
-  return { built: of(jury.built), judged: of(jury.judged) }
+  return { built: statesOf(jury.built), judged: statesOf(jury.judged) }
 }
 
-function zeros<Key extends string>(keys: readonly Key[]): Record<Key, number> {
-  // Object.fromEntries forgets which keys it was given.
-  return Object.fromEntries(keys.map((key) => [key, 0])) as Record<Key, number>
+function statesOf(counts: ReadonlyMap<ImageKind, number>): Totals['built'] {
+  return { ...NO_STATES, ...Object.fromEntries(counts) }
 }
 
 function addEach<Key extends string>(

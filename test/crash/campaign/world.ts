@@ -1,10 +1,5 @@
-/**
- * What exists and what is open, without content: enough to say whether an operation is possible, and
- * what is missing if not.
- */
+/** What exists and what is open, without content: enough to say whether an operation is possible. */
 import { invariant } from '../../../src/errors.ts'
-import type { Operation } from './operations.ts'
-import { type Refusal, refusalOf } from './refusals.ts'
 
 export interface WorldHandle {
   readonly node: number
@@ -36,12 +31,14 @@ export class World {
     this.isTight = isTight
   }
 
-  refusal(operation: Operation): Refusal | undefined {
-    return refusalOf(this, operation)
-  }
-
   node(path: string): number | undefined {
     return this.names.get(path)
+  }
+
+  nodeAt(path: string): number {
+    const node = this.names.get(path)
+    invariant(node !== undefined, `"${path}" exists`)
+    return node
   }
 
   isFile(path: string): boolean {
@@ -75,46 +72,6 @@ export class World {
       .map(([name]) => name)
   }
 
-  /** Requires: the operation is possible. */
-  apply(operation: Operation): void {
-    switch (operation.type) {
-      case 'create':
-        this.add(operation.path)
-        this.open(operation.path, operation.handle, operation.process)
-        break
-      case 'open':
-      case 'reset':
-        this.open(operation.path, operation.handle, operation.process)
-        break
-      case 'share':
-        this.handle(operation.handle).holders.add(operation.process)
-        break
-      case 'map':
-        this.handle(operation.handle).mapper = [...this.handle(operation.handle).holders][0]
-        break
-      case 'unmap':
-        this.handle(operation.handle).mapper = undefined
-        this.dropIfUnused(operation.handle)
-        break
-      case 'close':
-        this.closeOldest(operation.handle)
-        this.dropIfUnused(operation.handle)
-        break
-      case 'flush':
-        this.closeOldest(operation.handle)
-        break
-      case 'release':
-        this.dropIfUnused(operation.handle)
-        break
-      case 'exit':
-      case 'kill':
-        this.endProcess(operation.process)
-        break
-      default:
-        this.applyToNames(operation)
-    }
-  }
-
   /** Takes a descriptor away from the process that has had it the longest; returns that. */
   closeOldest(name: string): number {
     const { holders } = this.handle(name)
@@ -129,11 +86,11 @@ export class World {
     return holders.size === 0 && mapper === undefined
   }
 
-  private dropIfUnused(name: string): void {
+  dropIfUnused(name: string): void {
     if (this.isUnused(name)) this.handles.delete(name)
   }
 
-  private endProcess(process: number): void {
+  endProcess(process: number): void {
     for (const name of this.handlesOfProcess(process)) {
       const handle = this.handle(name)
       handle.holders.delete(process)
@@ -142,54 +99,22 @@ export class World {
     }
   }
 
-  private applyToNames(operation: Operation): void {
-    const { names } = this
-    switch (operation.type) {
-      case 'mkdir':
-        this.directories.add(this.add(operation.path))
-        break
-      case 'symlink':
-        this.symlinks.add(this.add(operation.path))
-        break
-      case 'link':
-        names.set(operation.to, this.names.get(operation.path) ?? ROOT)
-        break
-      case 'unlink':
-      case 'rmdir':
-        names.delete(operation.path)
-        break
-      case 'rename':
-        this.move([[operation.path, operation.to]])
-        break
-      case 'exchange':
-        this.move([
-          [operation.path, operation.to],
-          [operation.to, operation.path],
-        ])
-        break
-      case 'xattr':
-        this.attributed.add(names.get(operation.path) ?? ROOT)
-        break
-      case 'unxattr':
-        this.attributed.delete(names.get(operation.path) ?? ROOT)
-        break
-      default:
-    }
-  }
-
-  private add(path: string): number {
+  addNode(path: string): number {
     const node = this.nodeCount++
     this.names.set(path, node)
     return node
   }
 
-  private open(path: string, handle: string, process: number): void {
-    const node = this.names.get(path) ?? ROOT
-    this.handles.set(handle, { node, holders: new Set([process]), mapper: undefined })
+  open(path: string, handle: string, process: number): void {
+    this.handles.set(handle, {
+      node: this.nodeAt(path),
+      holders: new Set([process]),
+      mapper: undefined,
+    })
   }
 
   /** Moves names, and with those of directories all below. */
-  private move(moves: readonly (readonly [from: string, to: string])[]): void {
+  move(moves: readonly (readonly [from: string, to: string])[]): void {
     const moved: [string, number][] = []
     for (const [from, to] of moves) {
       for (const [path, node] of this.names) {
@@ -198,7 +123,7 @@ export class World {
       }
     }
     for (const [from] of moves) {
-      for (const path of [...this.names.keys()]) {
+      for (const path of this.names.keys()) {
         if (path === from || path.startsWith(`${from}/`)) this.names.delete(path)
       }
     }
