@@ -1,14 +1,15 @@
-/** Longer sequences of operations chosen by chance, on a few files in volumes of different sizes. */
+/** Longer sequences of operations chosen by chance, in volumes of different sizes. */
 import type { Random } from '../../support/random.ts'
 import { Composer } from './composer.ts'
-import { type Operation, type OperationType, POLICIES, type Workload } from './operations.ts'
-import type { World } from './world.ts'
+import type { Operation, Workload } from './operations.ts'
+import { FILES, openFile, randomOperation } from './random-operation.ts'
 
-const FILES = ['/a', '/b', '/c', '/d/a', '/d/b', `/d/${'n'.repeat(230)}`]
-const DIRECTORIES = ['/d', '/e', '/d/e']
-const SIZE_MAX = 600_000
-const HANDLE_COUNT_MAX = 7
-const PROCESS_COUNT = 3
+/** One sequence in so many has a commit that does not fit a record of the smallest ring. */
+const LARGE_ONE_IN = 50
+const LARGE_BLOCKS = 4200
+
+const FSYNC: Operation = { type: 'fsync', handles: ['a'] }
+const EMPTY: Operation = { type: 'truncate', handle: 'a', size: 0 }
 
 export interface RandomOptions {
   readonly ringBlocks?: number
@@ -31,189 +32,22 @@ export function randomSequence(random: Random, options: RandomOptions = {}): Wor
   return { ringBlocks, spaceBlocks, timing: 1 + random.int(1_000_000), setup, operations }
 }
 
-/** One sequence in so many has a commit that does not fit a record of the smallest ring. */
-const LARGE_ONE_IN = 50
-const LARGE_LENGTH = 8
-const LARGE_BLOCKS = 4200
-
-/** Each kind as often as it stands here. */
-const TYPES: readonly OperationType[] = [
-  ...Array<OperationType>(8).fill('write'),
-  ...Array<OperationType>(2).fill('append'),
-  ...Array<OperationType>(2).fill('truncate'),
-  'scatter',
-  'punch',
-  'zero',
-  'resize',
-  'map',
-  'store',
-  'store',
-  'deliver',
-  'unmap',
-  ...Array<OperationType>(5).fill('fsync'),
-  'fdatasync',
-  'syncdir',
-  ...Array<OperationType>(4).fill('open'),
-  'create',
-  'create',
-  'reset',
-  'share',
-  ...Array<OperationType>(4).fill('close'),
-  'flush',
-  'release',
-  'exit',
-  'kill',
-  'kill',
-  'atomic',
-  'atomic',
-  'onclose',
-  'rollback',
-  'commit',
-  'xattr',
-  'unxattr',
-  'chmod',
-  ...Array<OperationType>(3).fill('rename'),
-  'exchange',
-  'link',
-  'symlink',
-  'unlink',
-  'unlink',
-  'mkdir',
-  'rmdir',
-  'writeback',
-  'writeback',
-  'checkpoint',
-  'checkpoint',
-  'background',
-  'reap',
-]
-
 /** Around commits that write the file's whole map anew, and one that drops it. */
 function largeSequence(random: Random): Workload {
   const composer = new Composer(new Set(['/a']))
   composer.add({ type: 'create', path: '/a', handle: 'a', process: 1 })
   composer.add({ type: 'atomic', path: '/a', on: random.oneIn(2) })
   const setup = composer.take()
-  const scatter = (): Operation => ({
-    type: 'scatter',
-    handle: 'a',
-    blocks: LARGE_BLOCKS,
-    data: random.int(1000),
-  })
-  const fsync: Operation = { type: 'fsync', handles: ['a'] }
-  const core = [
-    scatter(),
-    fsync,
-    random.pick([scatter(), { type: 'truncate', handle: 'a', size: 0 }]),
-  ]
-  for (const operation of core) {
+  const last = random.oneIn(2) ? scatter(random) : EMPTY
+  for (const operation of [scatter(random), FSYNC, last]) {
     composer.add(operation)
-    while (random.oneIn(2)) composer.add(randomOperation(composer.world, random))
+    while (random.oneIn(3)) composer.add(randomOperation(composer.world, random))
   }
-  composer.add(fsync)
-  const operations = composer.take().slice(0, LARGE_LENGTH)
+  composer.add(FSYNC)
+  const operations = composer.take()
   return { ringBlocks: 256, spaceBlocks: 0, timing: 1 + random.int(1000), setup, operations }
 }
 
-function openFile(path: string, random: Random): Operation {
-  const handle = `h${random.int(1000)}`
-  return { type: 'create', path, handle, process: 1 + random.int(PROCESS_COUNT) }
-}
-
-/** Of any type; whether it is possible, or can be made so, is for the composer. */
-function randomOperation(world: World, random: Random): Operation {
-  const handles = [...world.handles.keys()]
-  if (handles.length === 0) return reopen(world, random)
-  const type = random.pick(TYPES)
-  const handle = random.pick(handles)
-  const path = random.pick(FILES)
-  const any = random.pick([...FILES, ...DIRECTORIES])
-  const data = random.int(1_000_000)
-  switch (type) {
-    case 'write':
-    case 'store':
-      return { type, handle, ...range(random), data }
-    case 'scatter':
-      return { type, handle, blocks: 1 + random.int(200), data }
-    case 'append':
-      return { type, handle, length: 1 + random.int(30_000), data }
-    case 'truncate':
-      return { type, handle, size: random.int(random.oneIn(2) ? SIZE_MAX : 30_000) }
-    case 'punch':
-    case 'zero':
-      return { type, handle, ...range(random) }
-    case 'resize':
-      return { type, path, size: random.int(60_000) }
-    case 'fsync':
-      return { type, handles: [...new Set([handle, ...sometimes(random, handles)])] }
-    case 'open':
-    case 'create':
-    case 'reset':
-      if (handles.length >= HANDLE_COUNT_MAX) return { type: 'close', handle }
-      return type === 'create' ? openFile(path, random) : { ...reopen(world, random), type }
-    case 'share':
-      return { type, handle, process: 1 + random.int(PROCESS_COUNT) }
-    case 'exit':
-    case 'kill':
-      return { type, process: 1 + random.int(PROCESS_COUNT) }
-    case 'atomic':
-      return { type, path: random.oneIn(4) ? any : path, on: random.oneIn(2) }
-    case 'onclose':
-      return { type, path, policy: random.pick(POLICIES) }
-    case 'xattr':
-      return { type, path: any, length: 1 + random.int(random.oneIn(4) ? 20_000 : 100), data }
-    case 'chmod':
-      return { type, path: any, mode: random.pick([0o600, 0o644, 0o755]) }
-    case 'rename':
-    case 'exchange':
-    case 'link':
-      return { type, path: any, to: random.pick([...FILES, ...DIRECTORIES]) }
-    case 'fill':
-      return { type, path: random.pick(DIRECTORIES), size: random.int(200) }
-    case 'mkdir':
-    case 'rmdir':
-      return { type, path: random.pick(DIRECTORIES) }
-    case 'symlink':
-      return { type, path: random.pick(['/s', '/d/s']) }
-    case 'unxattr':
-    case 'unlink':
-    case 'rollback':
-    case 'commit':
-      return { type, path }
-    case 'map':
-    case 'deliver':
-    case 'unmap':
-    case 'fdatasync':
-    case 'close':
-    case 'flush':
-    case 'release':
-      return { type, handle }
-    case 'syncdir':
-    case 'writeback':
-    case 'checkpoint':
-    case 'background':
-    case 'reap':
-      return { type }
-  }
-}
-
-function reopen(world: World, random: Random): Operation & { readonly type: 'open' } {
-  const files = [...world.names.keys()].filter((path) => world.isFile(path))
-  const path = files.length === 0 ? '/a' : random.pick(files)
-  const process = 1 + random.int(PROCESS_COUNT)
-  return { type: 'open', path, handle: `h${random.int(1000)}`, process }
-}
-
-function sometimes(random: Random, handles: readonly string[]): string[] {
-  return random.oneIn(3) ? random.shuffle(handles).slice(0, 2) : []
-}
-
-/** Mostly small, anywhere; at times large and at the edge of a block. */
-function range(random: Random): { readonly offset: number; readonly length: number } {
-  if (random.oneIn(5)) {
-    const offset = random.int(40) * 4096
-    return { offset, length: (16 + random.int(70)) * 4096 }
-  }
-  const offset = random.int(random.oneIn(3) ? SIZE_MAX : 40_000)
-  return { offset, length: 1 + random.int(16_000) }
+function scatter(random: Random): Operation {
+  return { type: 'scatter', handle: 'a', blocks: LARGE_BLOCKS, data: random.int(1000) }
 }
