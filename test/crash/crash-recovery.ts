@@ -2,39 +2,52 @@
 import { type CrashImage, crashImages } from '../support/devices/crash-images.ts'
 import type { Random } from '../support/random.ts'
 import * as files from './file-steps.ts'
-import { assertAllowed, isKill, judge, moments } from './judge.ts'
-import type { State } from './model.ts'
+import { assertAllowed } from './judge.ts'
+import type { Allowed, Jury } from './jury.ts'
+import { allowedAfter, moments } from './moments.ts'
 import * as names from './name-steps.ts'
 import { BLOCK } from './run-workload.ts'
 import { type Session, openSession } from './session.ts'
 
 /** What may be found in an image, if only daemons have died since, or if the power was cut. */
-export type Past = (isKill: boolean) => Iterable<State>
+export type Past = (isKill: boolean) => Allowed
 
 /** Crashes after which one more crash is tried: one in so many. */
 const DEEPER_ONE_IN = 60
 
+export interface RecoveryOptions {
+  /** How many moments of the recovery are tried; all of them if absent. */
+  readonly momentCount?: number
+  /** How many crashes may follow each other. */
+  readonly depth: number
+}
+
 /** Recovers an image, commits something, and crashes at every event of that. */
 export async function crashRecovery(
+  jury: Jury,
   image: CrashImage,
   past: Past,
   random: Random,
-  depth: number,
+  { momentCount, depth }: RecoveryOptions,
 ): Promise<void> {
   const session = await openSession(image.state, undefined, { random: random.fork() })
-  assertAllowed(session.oracle.live, past(isKill(image)))
+  assertAllowed(session.oracle.live, past(image.isKill).states())
   await firstCommits(session, depth, random)
   const { log } = session.device
-  for (const eventCount of moments(log, random)) {
+  // The same window of another recovery is of other states.
+  const unique = `${image.name}/${random.next()}`
+  for (const eventCount of moments(log, random, momentCount)) {
     const isOpen = eventCount >= session.openedAt
-    const next: Past = (isKilled) =>
-      isOpen
-        ? session.oracle.allowed({ eventCount, isKill: isKilled })
-        : past(isKilled && isKill(image))
+    const next: Past = (isKill) => {
+      if (!isOpen) return past(isKill && image.isKill)
+      const allowed = allowedAfter(session.oracle, { eventCount, isKill })
+      return { ...allowed, key: `${unique}/${allowed.key}` }
+    }
     for (const again of crashImages(log, eventCount, random, { randomCount: 1 })) {
-      await judge(`${image.name}, then ${again.name}`, again.device, next(isKill(again)))
+      const name = `${image.name}, then ${again.name}`
+      await jury.judge(again, next(again.isKill), name, 'recovery')
       if (depth > 1 && random.oneIn(DEEPER_ONE_IN)) {
-        await crashRecovery(again, next, random, depth - 1)
+        await crashRecovery(jury, again, next, random, { depth: depth - 1 })
       }
     }
   }

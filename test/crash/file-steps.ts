@@ -1,29 +1,43 @@
 /** Calls on open files, made on the filesystem and on the model. */
+import { BLOCK_SIZE } from '../../src/device/device.ts'
 import { invariant } from '../../src/errors.ts'
 import { TYPE_FILE } from '../../src/store/inode.ts'
 import { CALLER, O_RDWR, O_TRUNC, writeRequest } from '../support/volume.ts'
-import { type State, changeNode, inoAt, nodeAt } from './model.ts'
+import {
+  type State,
+  changeNode,
+  changeXattr,
+  inheritedXattrs,
+  inoAt,
+  isAtomicNode,
+  nodeAt,
+} from './model.ts'
 import type { Action } from './oracle.ts'
 import type { Session } from './session.ts'
+
+const FALLOCATE_KEEP_SIZE = 0x01
+const FALLOCATE_PUNCH_HOLE = 0x02
+const FALLOCATE_ZERO_RANGE = 0x10
 
 /** Content that a step refers to, so it must not be changed any more. */
 const captured = new WeakSet<Uint8Array>()
 
 /** Creates a file at the root or in a directory and keeps it open. */
-export async function create(session: Session, path: string): Promise<void> {
+export async function create(session: Session, path: string, name = path): Promise<void> {
   const { fs, oracle, handles } = session
-  const [parent, name] = split(session, path)
+  const [parent, last] = split(session, path)
   let ino = 0
   const mode = TYPE_FILE | 0o644
+  const xattrs = inheritedXattrs(oracle.live, parent)
   await oracle.step({
     apply: (state) => {
       state.names.set(path, ino)
-      state.nodes.set(ino, { mode, content: Buffer.alloc(0), xattrs: '' })
+      state.nodes.set(ino, { mode, content: Buffer.alloc(0), xattrs })
     },
     run: async () => {
-      const { attributes, opened } = await fs.create(parent, name, 0o644, O_RDWR, CALLER)
+      const { attributes, opened } = await fs.create(parent, last, 0o644, O_RDWR, CALLER)
       ino = attributes.ino
-      handles.set(path, { fh: opened.fh, ino })
+      handles.set(name, { fh: opened.fh, ino })
     },
   })
 }
@@ -34,11 +48,16 @@ export async function createAtomic(session: Session, path: string): Promise<void
   await setAtomic(session, path, true)
 }
 
-export async function open(session: Session, path: string, truncates = false): Promise<void> {
+export async function open(
+  session: Session,
+  path: string,
+  truncates = false,
+  name = path,
+): Promise<void> {
   const ino = inoAt(session.oracle.live, path)
   const flags = O_RDWR | (truncates ? O_TRUNC : 0)
   const { fh } = await session.fs.open(ino, flags, CALLER)
-  session.handles.set(path, { fh, ino })
+  session.handles.set(name, { fh, ino })
   if (truncates && current(session, ino).length > 0) session.staged.set(ino, Buffer.alloc(0))
 }
 
@@ -47,12 +66,27 @@ export async function write(
   path: string,
   offset: number,
   data: Uint8Array,
+  fromCache = false,
 ): Promise<void> {
   const { fh, ino } = handle(session, path)
-  await session.fs.write(fh, writeRequest(offset, data))
+  await session.fs.write(fh, { ...writeRequest(offset, data), fromCache })
   const content = ownContent(session, ino, offset + data.length)
   content.set(data, offset)
   session.staged.set(ino, content)
+}
+
+/** Writes one byte of each block, the even blocks before the odd ones. */
+export async function scatter(
+  session: Session,
+  path: string,
+  blockCount: number,
+  data: Uint8Array,
+): Promise<void> {
+  for (let first = 0; first < 2; first++) {
+    for (let block = first; block < blockCount; block += 2) {
+      await write(session, path, block * BLOCK_SIZE + 9, data.subarray(block, block + 1))
+    }
+  }
 }
 
 export async function truncate(session: Session, path: string, size: number): Promise<void> {
@@ -60,6 +94,51 @@ export async function truncate(session: Session, path: string, size: number): Pr
   await session.fs.setAttributes(ino, { size, fh })
   const content = Buffer.alloc(size)
   content.set(current(session, ino).subarray(0, size))
+  session.staged.set(ino, content)
+}
+
+/** truncate(2): without an open handle it is a writer that has closed the file again. */
+export async function truncateByName(
+  session: Session,
+  ino: number,
+  size: number,
+  isOpen: boolean,
+): Promise<void> {
+  const { fs, oracle, staged } = session
+  const content = Buffer.alloc(size)
+  content.set(current(session, ino).subarray(0, size))
+  const run = (): unknown => fs.setAttributes(ino, { size })
+  const policy = oracle.live.nodes.get(ino)?.xattrs.get('user.atomic.onclose') ?? 'publish'
+  const isAtomic = isAtomicNode(oracle.live, ino)
+  if (!isOpen && (!isAtomic || policy === 'publish')) {
+    staged.delete(ino)
+    await oracle.step({
+      apply: (state) => {
+        changeNode(state, ino, { content })
+      },
+      run,
+    })
+    return
+  }
+  await run()
+  if (!isOpen && policy === 'discard') staged.delete(ino)
+  else staged.set(ino, content)
+}
+
+/** Sets a range to zeros; `grows` says whether that may make the file longer. */
+export async function zeroRange(
+  session: Session,
+  path: string,
+  offset: number,
+  length: number,
+  { grows }: { readonly grows: boolean },
+): Promise<void> {
+  const { fh, ino } = handle(session, path)
+  const mode = grows ? FALLOCATE_ZERO_RANGE : FALLOCATE_PUNCH_HOLE | FALLOCATE_KEEP_SIZE
+  await session.fs.allocate(fh, mode, offset, length)
+  const size = grows ? offset + length : current(session, ino).length
+  const content = ownContent(session, ino, size)
+  content.fill(0, offset, Math.min(offset + length, content.length))
   session.staged.set(ino, content)
 }
 
@@ -97,27 +176,39 @@ export function forget(session: Session, ino: number): void {
 
 export async function setAtomic(session: Session, path: string, enable: boolean): Promise<void> {
   const ino = inoAt(session.oracle.live, path)
-  const isAtomic = nodeAt(session.oracle.live, path).xattrs !== ''
+  const isAtomic = isAtomicNode(session.oracle.live, ino)
   const publish = isAtomic === enable ? () => undefined : publishing(session, ino)
   await session.oracle.step({
     apply: (state) => {
       publish(state)
-      changeNode(state, ino, { xattrs: enable ? 'user.atomic=1' : '' })
+      changeXattr(state, ino, 'user.atomic', enable ? '1' : undefined)
     },
     run: () => session.fs.setXattr(ino, 'user.atomic', Buffer.from(enable ? '1' : '0'), 0),
   })
 }
 
 export async function rollback(session: Session, path: string): Promise<void> {
-  const { ino } = handle(session, path)
+  const ino = inoAt(session.oracle.live, path)
   await session.fs.setXattr(ino, 'user.atomic.rollback', Buffer.from('1'), 0)
   session.staged.delete(ino)
+}
+
+/** `user.atomic.commit`: publishes, and is durable, as fsync is. */
+export async function commit(session: Session, path: string): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  await session.oracle.step({
+    apply: publishing(session, ino),
+    isDurable: true,
+    run: () => session.fs.setXattr(ino, 'user.atomic.commit', Buffer.from('1'), 0),
+  })
 }
 
 /** The periodic writeback: every ordinary file by itself. */
 export async function writeBack(session: Session): Promise<void> {
   const { live } = session.oracle
-  const inos = [...session.staged.keys()].filter((ino) => live.nodes.get(ino)?.xattrs === '')
+  const inos = [...session.staged.keys()].filter(
+    (ino) => live.nodes.has(ino) && !isAtomicNode(live, ino),
+  )
   let underWay: Promise<void> | undefined
   const actions = inos.map((ino): Action => ({
     apply: publishing(session, ino),
@@ -149,7 +240,8 @@ export function contentNow(session: Session, path: string): Uint8Array {
   )
 }
 
-function current(session: Session, ino: number): Uint8Array {
+/** What a reader would see of a file now. */
+export function current(session: Session, ino: number): Uint8Array {
   return session.staged.get(ino) ?? session.oracle.live.nodes.get(ino)?.content ?? Buffer.alloc(0)
 }
 
@@ -163,7 +255,10 @@ function ownContent(session: Session, ino: number, size: number): Buffer {
   return content
 }
 
-function handle(session: Session, path: string): { readonly fh: number; readonly ino: number } {
+export function handle(
+  session: Session,
+  path: string,
+): { readonly fh: number; readonly ino: number } {
   const found = session.handles.get(path)
   invariant(found !== undefined, `"${path}" is open`)
   return found

@@ -15,7 +15,7 @@ export interface LevelSession extends Session {
 export async function openLevelSession(path: string): Promise<LevelSession> {
   const device = await FileDevice.open(path, (copies) => chooseSuperblock(path, copies))
   const capturing = new CapturingDevice(device, path)
-  const { fs, volume } = await openTestFilesystem(capturing)
+  const { fs, volume, processes } = await openTestFilesystem(capturing)
   return {
     get device(): never {
       throw new Error('There is no recording device')
@@ -23,6 +23,7 @@ export async function openLevelSession(path: string): Promise<LevelSession> {
     capturing,
     fs,
     engine: volume.engine,
+    processes,
     oracle: new Oracle(await observe(fs), () => capturing.now()),
     handles: new Map(),
     staged: new Map(),

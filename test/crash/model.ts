@@ -9,8 +9,8 @@ export interface Node {
   readonly mode: number
   /** Content of a file, target of a symbolic link. */
   readonly content: Uint8Array
-  /** Extended attributes as sorted `name=value` lines. */
-  readonly xattrs: string
+  /** Extended attributes, one character for each byte of a value. */
+  readonly xattrs: ReadonlyMap<string, string>
 }
 
 /** Paths begin with `/`; the root has none. */
@@ -20,6 +20,8 @@ export interface State {
 }
 
 export const EMPTY = new Uint8Array(0)
+const INHERITED = ['user.atomic', 'user.atomic.onclose']
+export const NO_XATTRS: ReadonlyMap<string, string> = new Map()
 
 export function emptyState(): State {
   return { names: new Map(), nodes: new Map() }
@@ -48,6 +50,25 @@ export function changeNode(state: State, ino: number, changes: Partial<Node>): v
   if (node !== undefined) state.nodes.set(ino, { ...node, ...changes })
 }
 
+/** Sets an attribute, or removes it where there is no value. */
+export function changeXattr(state: State, ino: number, name: string, value?: string): void {
+  const xattrs = new Map(state.nodes.get(ino)?.xattrs)
+  if (value === undefined) xattrs.delete(name)
+  else xattrs.set(name, value)
+  changeNode(state, ino, { xattrs })
+}
+
+/** What a new file or directory takes over from its directory. */
+export function inheritedXattrs(state: State, parent: number): ReadonlyMap<string, string> {
+  const xattrs = state.nodes.get(parent)?.xattrs ?? NO_XATTRS
+  return new Map([...xattrs].filter(([name]) => INHERITED.includes(name)))
+}
+
+/** Whether a file is opted in. One without a name counts as ordinary: nobody will see it again. */
+export function isAtomicNode(state: State, ino: number): boolean {
+  return state.nodes.get(ino)?.xattrs.get('user.atomic') === '1'
+}
+
 export function removeName(state: State, path: string): void {
   const ino = inoAt(state, path)
   state.names.delete(path)
@@ -58,11 +79,29 @@ export function removeName(state: State, path: string): void {
 export function moveName(state: State, from: string, to: string): void {
   if (inoAt(state, from) === state.names.get(to)) return
   if (state.names.has(to)) removeName(state, to)
+  putBelow(state, to, takeBelow(state, from))
+}
+
+/** Two names, and all names below them, change places. */
+export function exchangeNames(state: State, a: string, b: string): void {
+  const [first, second] = [takeBelow(state, a), takeBelow(state, b)]
+  putBelow(state, b, first)
+  putBelow(state, a, second)
+}
+
+/** Takes away a name and all below it; the keys of what it returns are what follows the name. */
+function takeBelow(state: State, from: string): Map<string, number> {
+  const taken = new Map<string, number>()
   for (const [path, ino] of state.names) {
     if (path !== from && !path.startsWith(`${from}/`)) continue
+    taken.set(path.slice(from.length), ino)
     state.names.delete(path)
-    state.names.set(to + path.slice(from.length), ino)
   }
+  return taken
+}
+
+function putBelow(state: State, to: string, taken: ReadonlyMap<string, number>): void {
+  for (const [rest, ino] of taken) state.names.set(to + rest, ino)
 }
 
 /** What makes two states different, one line for each path; empty if they are the same. */
@@ -82,7 +121,9 @@ function nodeDifferences(path: string, wanted?: Node, found?: Node): string[] {
   if (wanted === undefined || found === undefined) return [`${path}: has no node`]
   const lines: string[] = []
   if (wanted.mode !== found.mode) lines.push(`${path}: mode ${found.mode.toString(8)}`)
-  if (wanted.xattrs !== found.xattrs) lines.push(`${path}: xattrs ${found.xattrs}`)
+  if (listed(wanted.xattrs) !== listed(found.xattrs)) {
+    lines.push(`${path}: xattrs ${listed(found.xattrs)}, not ${listed(wanted.xattrs)}`)
+  }
   if (wanted.content.length !== found.content.length) {
     lines.push(`${path}: size ${found.content.length}, not ${wanted.content.length}`)
   } else if (Buffer.compare(wanted.content, found.content) !== 0) {
@@ -90,4 +131,11 @@ function nodeDifferences(path: string, wanted?: Node, found?: Node): string[] {
     lines.push(`${path}: content differs from byte ${at} on`)
   }
   return lines
+}
+
+function listed(xattrs: ReadonlyMap<string, string>): string {
+  return [...xattrs]
+    .map(([name, value]) => `${name}=${value}`)
+    .toSorted()
+    .join(' ')
 }

@@ -2,7 +2,20 @@
 import { TYPE_DIRECTORY, TYPE_SYMLINK } from '../../src/store/inode.ts'
 import { CALLER } from '../support/volume.ts'
 import { split, publishing } from './file-steps.ts'
-import { EMPTY, type State, changeNode, inoAt, moveName, nodeAt, removeName } from './model.ts'
+import {
+  EMPTY,
+  NO_XATTRS,
+  type State,
+  changeNode,
+  changeXattr,
+  exchangeNames,
+  inheritedXattrs,
+  inoAt,
+  isAtomicNode,
+  moveName,
+  nodeAt,
+  removeName,
+} from './model.ts'
 import type { Action } from './oracle.ts'
 import type { Session } from './session.ts'
 
@@ -13,11 +26,12 @@ export async function makeDirectory(session: Session, path: string): Promise<voi
 /** A mkdir, to run together with other calls. */
 export function makeDirectoryAction(session: Session, path: string): Action {
   const [parent, name] = split(session, path)
+  const xattrs = inheritedXattrs(session.oracle.live, parent)
   let ino = 0
   return {
     apply: (state) => {
       state.names.set(path, ino)
-      state.nodes.set(ino, { mode: TYPE_DIRECTORY | 0o755, content: EMPTY, xattrs: '' })
+      state.nodes.set(ino, { mode: TYPE_DIRECTORY | 0o755, content: EMPTY, xattrs })
     },
     run: async () => {
       ;({ ino } = await session.fs.makeDirectory(parent, name, 0o755, CALLER))
@@ -33,7 +47,7 @@ export async function makeSymlink(session: Session, path: string, to: string): P
   await session.oracle.step({
     apply: (state) => {
       state.names.set(path, ino)
-      state.nodes.set(ino, { mode: TYPE_SYMLINK | 0o777, content, xattrs: '' })
+      state.nodes.set(ino, { mode: TYPE_SYMLINK | 0o777, content, xattrs: NO_XATTRS })
     },
     run: async () => {
       ;({ ino } = await session.fs.makeSymlink(parent, name, content, CALLER))
@@ -74,45 +88,47 @@ export async function removeDirectory(session: Session, path: string): Promise<v
   })
 }
 
-/** Renaming an ordinary file onto another publishes it in the same commit. */
-export async function rename(session: Session, from: string, to: string): Promise<void> {
+/** Things that one call does at the same time, before the next ones. */
+export type Together = readonly ((state: State) => void)[]
+
+/** Renaming an ordinary file onto another publishes it in the same commit; `first` comes before. */
+export async function rename(
+  session: Session,
+  from: string,
+  to: string,
+  first: Together = [],
+): Promise<void> {
   const { live } = session.oracle
   const [parent, name] = split(session, from)
   const [newParent, newName] = split(session, to)
   const replaces = live.names.has(to) && live.names.get(to) !== live.names.get(from)
-  const isAtomic = nodeAt(live, from).xattrs.includes('user.atomic=1')
+  const isAtomic = isAtomicNode(live, inoAt(live, from))
   const publish = replaces && !isAtomic ? publishing(session, inoAt(live, from)) : () => undefined
-  await session.oracle.step({
-    apply: (state) => {
-      publish(state)
-      moveName(state, from, to)
-    },
-    run: () =>
-      session.fs.rename({ parent, name, newParent, newName, noReplace: false, exchange: false }),
-  })
+  const move = (state: State): void => {
+    publish(state)
+    moveName(state, from, to)
+  }
+  const request = { parent, name, newParent, newName, noReplace: false, exchange: false }
+  await session.oracle.series([first, [move]], () => session.fs.rename(request))
   const opened = session.handles.get(from)
   if (opened === undefined) return
   session.handles.delete(from)
   session.handles.set(to, opened)
 }
 
-export async function exchange(session: Session, a: string, b: string): Promise<void> {
+export async function exchange(
+  session: Session,
+  a: string,
+  b: string,
+  first: Together = [],
+): Promise<void> {
   const [parent, name] = split(session, a)
   const [newParent, newName] = split(session, b)
-  await session.oracle.step({
-    apply: (state) => {
-      exchangeNames(state, a, b)
-    },
-    run: () =>
-      session.fs.rename({ parent, name, newParent, newName, noReplace: false, exchange: true }),
-  })
-}
-
-/** Files only: directories would take their names along. */
-function exchangeNames(state: State, a: string, b: string): void {
-  const [first, second] = [inoAt(state, a), inoAt(state, b)]
-  state.names.set(a, second)
-  state.names.set(b, first)
+  const move = (state: State): void => {
+    exchangeNames(state, a, b)
+  }
+  const request = { parent, name, newParent, newName, noReplace: false, exchange: true }
+  await session.oracle.series([first, [move]], () => session.fs.rename(request))
 }
 
 export async function changeMode(session: Session, path: string, mode: number): Promise<void> {
@@ -126,16 +142,52 @@ export async function changeMode(session: Session, path: string, mode: number): 
   })
 }
 
-/** Sets the one attribute of a file that has none. */
-export async function setXattr(session: Session, path: string, value: Uint8Array): Promise<void> {
+export async function setXattr(
+  session: Session,
+  path: string,
+  value: Uint8Array,
+  name = 'user.test',
+): Promise<void> {
   const ino = inoAt(session.oracle.live, path)
-  const xattrs = `user.test=${Buffer.from(value).toString('latin1')}`
   await session.oracle.step({
     apply: (state) => {
-      changeNode(state, ino, { xattrs })
+      changeXattr(state, ino, name, Buffer.from(value).toString('latin1'))
     },
-    run: () => session.fs.setXattr(ino, 'user.test', value, 0),
+    run: () => session.fs.setXattr(ino, name, value, 0),
   })
+}
+
+export async function removeXattr(session: Session, path: string, name: string): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  await session.oracle.step({
+    apply: (state) => {
+      changeXattr(state, ino, name)
+    },
+    run: () => session.fs.removeXattr(ino, name),
+  })
+}
+
+export async function setOnClose(session: Session, path: string, policy: string): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  await session.oracle.step({
+    apply: (state) => {
+      changeXattr(state, ino, 'user.atomic.onclose', policy === 'publish' ? undefined : policy)
+    },
+    run: () => session.fs.setXattr(ino, 'user.atomic.onclose', Buffer.from(policy), 0),
+  })
+}
+
+const FILL_BYTES = 50_000
+const FILL_COUNT = 8
+
+/** Sets large attributes of one inode, so many bytes in all, with a checkpoint after some each. */
+export async function fill(session: Session, path: string, sizeBytes: number): Promise<void> {
+  for (let done = 0, i = 0; done < sizeBytes; done += FILL_BYTES, i++) {
+    const length = Math.min(FILL_BYTES, sizeBytes - done)
+    const value = Buffer.alloc(length, `${session.oracle.stepCount} `)
+    await setXattr(session, path, value, `user.fill${i % FILL_COUNT}`)
+    if (i % FILL_COUNT === FILL_COUNT - 1) await checkpoint(session)
+  }
 }
 
 /** A checkpoint makes everything durable that was answered before it began. */

@@ -37,11 +37,10 @@ async function observeNode(fs: Filesystem, ino: number): Promise<Node> {
   return { mode, content, xattrs: await observeXattrs(fs, ino) }
 }
 
-async function observeXattrs(fs: Filesystem, ino: number): Promise<string> {
-  const lines: string[] = []
+async function observeXattrs(fs: Filesystem, ino: number): Promise<Map<string, string>> {
+  const xattrs = new Map<string, string>()
   for (const name of await fs.listXattr(ino)) {
-    const value = Buffer.from(await fs.getXattr(ino, name)).toString('latin1')
-    lines.push(`${name}=${value}`)
+    xattrs.set(name, Buffer.from(await fs.getXattr(ino, name)).toString('latin1'))
   }
-  return lines.toSorted().join('\n')
+  return xattrs
 }

@@ -44,7 +44,8 @@ export interface Action {
 export class Oracle {
   /** Everything that was answered. */
   readonly live: State
-  private readonly now: () => number
+  /** The moment that it is now, as the crashes count them. */
+  readonly now: () => number
   private readonly steps: Step[] = []
   /** `before[k]` is the state before step k. */
   private readonly before: State[]
@@ -78,6 +79,26 @@ export class Oracle {
     )
   }
 
+  /** Runs one call that does several things one after the other, some of them at the same time. */
+  async series(
+    parts: readonly (readonly ((state: State) => void)[])[],
+    run: () => unknown,
+  ): Promise<void> {
+    const begunAt = this.now()
+    const begun = parts
+      .filter((part) => part.length > 0)
+      .map((part): Step => {
+        const effects = part.map((apply) => ({ apply, isDurable: false, answeredAt: Infinity }))
+        return { begunAt, effects }
+      })
+    this.steps.push(...begun)
+    await run()
+    for (const effect of begun.flatMap(({ effects }) => effects)) {
+      effect.answeredAt = this.now()
+      effect.apply(this.live)
+    }
+  }
+
   /** Forgets the last step: its call failed in a way that changes nothing. */
   retract(): void {
     this.steps.pop()
@@ -88,9 +109,19 @@ export class Oracle {
     this.marks.push({ at: this.now(), stepCount })
   }
 
+  /** The same for two crashes exactly if `allowed` is. */
+  windowOf(crash: Crash): string {
+    const first = this.firstAllowed(crash)
+    const begun = this.begunCount(crash)
+    const needed = this.steps
+      .slice(first, begun)
+      .map(({ effects }) => effects.map((effect) => Number(isAnswered(effect, crash))).join(''))
+    return `${first} ${begun} ${needed.join(' ')}`
+  }
+
   /** All states that a crash may leave, the longest prefix first. */
   *allowed(crash: Crash): Generator<State> {
-    const begun = this.steps.filter(({ begunAt }) => begunAt <= crash.eventCount).length
+    const begun = this.begunCount(crash)
     const first = this.firstAllowed(crash)
     yield this.stateBefore(begun)
     for (let k = begun - 1; k >= first; k--) {
@@ -104,6 +135,10 @@ export class Oracle {
         yield state
       }
     }
+  }
+
+  private begunCount({ eventCount }: Crash): number {
+    return this.steps.filter(({ begunAt }) => begunAt <= eventCount).length
   }
 
   private firstAllowed(crash: Crash): number {

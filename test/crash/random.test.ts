@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import { crashImages } from '../support/devices/crash-images.ts'
 import { Random, testSeed } from '../support/random.ts'
 import { crashRecovery } from './crash-recovery.ts'
-import { imageCount, judgeMoments, moments } from './judge.ts'
+import { Jury } from './jury.ts'
+import { allowedAfter, judgeMoments, moments } from './moments.ts'
 import { randomWorkload } from './random-workload.ts'
 import { assertLive, newSession } from './session.ts'
 
@@ -19,13 +20,15 @@ test(
   async (t) => {
     const firstSeed = testSeed()
     const end = performance.now() + SECONDS * 1000
+    const jury = new Jury()
     let count = 0
-    for (; performance.now() < end; count++) await crashWorkload(firstSeed + count)
-    t.diagnostic(`${imageCount()} images of ${count} workloads, seeds from ${firstSeed} on`)
+    for (; performance.now() < end; count++) await crashWorkload(jury, firstSeed + count)
+    t.diagnostic(`${jury.judgedCount} images of ${count} workloads, seeds from ${firstSeed} on`)
   },
 )
 
-async function crashWorkload(seed: number): Promise<void> {
+async function crashWorkload(jury: Jury, seed: number): Promise<void> {
+  jury.forget()
   try {
     const random = new Random(seed)
     const ringBlocks = random.pick([256, 300, 1024])
@@ -34,11 +37,12 @@ async function crashWorkload(seed: number): Promise<void> {
     await randomWorkload(session, random.fork(), STEP_COUNT)
     await assertLive(session)
     const { device, oracle } = session
-    await judgeMoments({ log: device.log, oracle }, random, { momentCount: 25, randomCount: 1 })
+    const run = { log: device.log, oracle }
+    await judgeMoments(jury, run, random, { momentCount: 25, randomCount: 1 })
     const [eventCount = 0] = moments(device.log, random, 1)
     const images = crashImages(device.log, eventCount, random, { randomCount: 1 })
-    const past = (isKill: boolean) => oracle.allowed({ eventCount, isKill })
-    await crashRecovery(random.pick([...images]), past, random, 1)
+    const past = (isKill: boolean) => allowedAfter(oracle, { eventCount, isKill })
+    await crashRecovery(jury, random.pick([...images]), past, random, { depth: 1 })
   } catch (error) {
     throw new Error(`OATOMIC_SEED=${seed}: ${String(error)}`, { cause: error })
   }

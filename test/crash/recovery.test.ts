@@ -8,8 +8,9 @@ import { crashImages } from '../support/devices/crash-images.ts'
 import { Random, testSeed } from '../support/random.ts'
 import { type Past, crashRecovery } from './crash-recovery.ts'
 import * as files from './file-steps.ts'
-import { imageCount, moments } from './judge.ts'
+import { Jury } from './jury.ts'
 import { inoAt } from './model.ts'
+import { allowedAfter, moments } from './moments.ts'
 import * as names from './name-steps.ts'
 import { BLOCK, TIMEOUT } from './run-workload.ts'
 import { type Session, newSession } from './session.ts'
@@ -69,15 +70,15 @@ async function crashRecoveries(
 ): Promise<void> {
   const random = new Random(testSeed())
   context.diagnostic(`seed ${random.seed}`)
-  const before = imageCount()
+  const jury = new Jury()
   const { device, oracle } = await startWork(work, random)
   for (const eventCount of moments(device.log, random, momentCount)) {
-    const past: Past = (isKilled) => oracle.allowed({ eventCount, isKill: isKilled })
+    const past: Past = (isKilled) => allowedAfter(oracle, { eventCount, isKill: isKilled })
     for (const image of crashImages(device.log, eventCount, random, { randomCount: 1 })) {
-      await crashRecovery(image, past, random, 2)
+      await crashRecovery(jury, image, past, random, { depth: 2 })
     }
   }
-  context.diagnostic(`${imageCount() - before} images`)
+  context.diagnostic(`${jury.judgedCount} images`)
 }
 
 async function startWork(

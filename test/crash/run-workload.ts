@@ -1,7 +1,7 @@
 /** Runs a workload once and judges what crashes of it could leave. */
 import type { TestContext } from 'node:test'
 import { Random, testSeed } from '../support/random.ts'
-import { type JudgeOptions, judgeLog } from './judge.ts'
+import { type JudgeOptions, judgeLog } from './moments.ts'
 import { type Session, type SessionOptions, assertLive, newSession } from './session.ts'
 
 export const BLOCK = 4096

@@ -5,7 +5,7 @@ import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
 import type { Engine } from '../../src/txn/engine.ts'
 import { DiskState } from '../support/devices/disk-state.ts'
 import { RecordingDevice, type RecordingOptions } from '../support/devices/recording-device.ts'
-import { makeTestVolume, openTestFilesystem } from '../support/volume.ts'
+import { type FakeProcesses, makeTestVolume, openTestFilesystem } from '../support/volume.ts'
 import { type State, cloneState, differences, emptyState, changeNode } from './model.ts'
 import { observe } from './observe.ts'
 import { Oracle } from './oracle.ts'
@@ -14,6 +14,7 @@ export interface Session {
   readonly device: RecordingDevice
   readonly fs: Filesystem
   readonly engine: Engine
+  readonly processes: FakeProcesses
   readonly oracle: Oracle
   /** Open handles, by path as they were opened. */
   readonly handles: Map<string, { readonly fh: number; readonly ino: number }>
@@ -41,12 +42,13 @@ export async function openSession(
   options: SessionOptions = {},
 ): Promise<Session> {
   const device = new RecordingDevice(disk, options)
-  const { fs, volume } = await openTestFilesystem(device)
+  const { fs, volume, processes } = await openTestFilesystem(device)
   const oracle = new Oracle(start ?? (await observe(fs)), () => device.log.events.length)
   return {
     device,
     fs,
     engine: volume.engine,
+    processes,
     oracle,
     handles: new Map(),
     staged: new Map(),

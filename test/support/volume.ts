@@ -45,6 +45,8 @@ const NO_KERNEL: KernelCache = {
   resize: () => Promise.resolve(),
 }
 
+const SILENT = pino({ enabled: false })
+
 export interface TestFilesystem {
   readonly fs: Filesystem
   readonly volume: OpenedVolume
@@ -71,7 +73,7 @@ export async function openTestFilesystem(
     kernel: NO_KERNEL,
     processes,
     options: { atomicByDefault: false, noAccessTimes: true, ...options },
-    log: pino({ enabled: false }),
+    log: SILENT,
   })
   return { fs, volume, processes }
 }

@@ -8,96 +8,187 @@ import { MemoryDevice, type DeviceImage } from '../../../src/device/memory-devic
 import type { Random } from '../random.ts'
 import { describeEvent, type DeviceLog } from './device-log.ts'
 import type { Choose, Version } from './disk-part.ts'
-import { DiskState } from './disk-state.ts'
+import { type CrashChoice, DiskState } from './disk-state.ts'
 
 const SECTOR_SIZE = 512
+
+export const CRASH_KINDS = [
+  'settled',
+  'prefix',
+  'dropped',
+  'killed',
+  'split',
+  'omitted',
+  'reordered',
+  'torn',
+] as const
+
+/**
+ * What a crash did. `settled`: nothing was left to lose. `prefix`: all writes reached the disk.
+ * `dropped`: none that no flush covers did. `killed`: only the process died. `split`: one part of
+ * the disk is ahead of the others, as queues of their own may be. `omitted`: one write is missing,
+ * or alone there. `reordered`: any writes are there, in any order. `torn`: any of their sectors.
+ */
+export type CrashKind = (typeof CRASH_KINDS)[number]
 
 export interface CrashOptions {
   /** Random images for each moment, of each of two kinds: whole writes, and torn ones; 2 if absent. */
   readonly randomCount?: number
   /** Leaves the death of the process out. */
   readonly powerCutsOnly?: boolean
+  /** Adds `split` and `omitted` images, one for each part and each of so many writes. */
+  readonly omittedCount?: number
 }
 
-export interface CrashImage {
+/** What one crash left, and what the next process finds. */
+export class CrashImage {
+  readonly kind: CrashKind
+  /** How many events there were. */
+  readonly eventCount: number
   /** The moment and what was left, for the message of a failed test. */
   readonly name: string
-  /** What the next process finds. */
-  readonly device: MemoryDevice
+  readonly content: DeviceImage
+  private readonly after: DiskState | undefined
+
+  constructor(
+    parts: Pick<CrashImage, 'kind' | 'eventCount' | 'name' | 'content'>,
+    after?: DiskState,
+  ) {
+    this.kind = parts.kind
+    this.eventCount = parts.eventCount
+    this.name = parts.name
+    this.content = parts.content
+    this.after = after
+  }
+
+  /** Whether only the process died: then everything that was answered must be there. */
+  get isKill(): boolean {
+    return this.kind === 'killed'
+  }
+
+  /** A device of its own with this content. */
+  get device(): MemoryDevice {
+    return new MemoryDevice(this.content)
+  }
+
   /** What a RecordingDevice starts from, so that it can crash again. */
-  readonly state: DiskState
+  get state(): DiskState {
+    return this.after ?? DiskState.of(this.content)
+  }
 }
 
 /** Images of a crash right after the first `eventCount` events. */
-export function* crashImages(
+export function crashImages(
   log: DeviceLog,
   eventCount: number,
   random: Random,
   options: CrashOptions = {},
 ): Generator<CrashImage> {
-  const state = log.start.clone()
-  for (const [seq, event] of log.events.slice(0, eventCount).entries()) state.apply(seq, event)
-  yield* imagesAt(state, momentOf(log, eventCount), random, options)
+  return crashImagesAt(log, [eventCount], () => random, options)
 }
 
 /** Images of crashes at every moment of a run, from before its first event to after its last. */
-export function* allCrashImages(
+export function allCrashImages(
   log: DeviceLog,
   random: Random,
   options: CrashOptions = {},
 ): Generator<CrashImage> {
-  const state = log.start.clone()
-  for (let count = 0; ; count++) {
-    yield* imagesAt(state, momentOf(log, count), random, options)
-    const event = log.events[count]
-    if (event === undefined) return
-    state.apply(count, event)
-  }
+  const all = Array.from({ length: log.events.length + 1 }, (_, count) => count)
+  return crashImagesAt(log, all, () => random, options)
 }
 
-function momentOf(log: DeviceLog, eventCount: number): string {
-  const last = log.events[eventCount - 1]
-  return `${eventCount} events${last === undefined ? '' : ` (${describeEvent(last)})`}`
-}
-
-function* imagesAt(
-  state: DiskState,
-  moment: string,
-  random: Random,
-  options: CrashOptions,
+/** Images of crashes after so many events each; `randomAt` gives what the random ones depend on. */
+export function* crashImagesAt(
+  log: DeviceLog,
+  eventCounts: readonly number[],
+  randomAt: (eventCount: number) => Random,
+  options: CrashOptions = {},
 ): Generator<CrashImage> {
-  if (state.isSettled) {
-    yield powerCut(state, `${moment}: settled`, { choose: chooseLost, hasBatch: false })
-    return
-  }
-  for (const hasBatch of state.hasBatchUnderWay ? [false, true] : [false]) {
-    const batch = hasBatch ? ', batch present' : ''
-    yield powerCut(state, `${moment}: all lost${batch}`, { choose: chooseLost, hasBatch })
-    yield powerCut(state, `${moment}: all kept${batch}`, { choose: chooseKept, hasBatch })
-    if (options.powerCutsOnly !== true)
-      yield killed(state, `${moment}: killed${batch}`, random, hasBatch)
-  }
-  for (let round = 0; round < (options.randomCount ?? 2); round++) {
-    const hasBatch = random.oneIn(2)
-    const writes = { choose: chooseWrites(random), hasBatch }
-    yield powerCut(state, `${moment}: some writes, round ${round}`, writes)
-    const sectors = { choose: chooseSectors(random), hasBatch }
-    yield powerCut(state, `${moment}: torn writes, round ${round}`, sectors)
+  const state = log.start.clone()
+  let done = 0
+  for (const eventCount of eventCounts) {
+    for (const event of log.events.slice(done, eventCount)) state.apply(done++, event)
+    yield* new Moment(state, log, eventCount).images(randomAt(eventCount), options)
   }
 }
 
-function powerCut(
-  state: DiskState,
-  name: string,
-  choice: { readonly choose: Choose; readonly hasBatch: boolean },
-): CrashImage {
-  const image = state.image(choice)
-  return { name, device: new MemoryDevice(image), state: DiskState.of(image) }
-}
+/** A crash at one moment. */
+class Moment {
+  private readonly state: DiskState
+  private readonly eventCount: number
+  private readonly name: string
 
-function killed(state: DiskState, name: string, random: Random, hasBatch: boolean): CrashImage {
-  const after = state.killed({ choose: chooseKilled(state, random), hasBatch })
-  return { name, device: new MemoryDevice(cachedImage(after)), state: after }
+  constructor(state: DiskState, { events }: DeviceLog, eventCount: number) {
+    this.state = state
+    this.eventCount = eventCount
+    const last = events[eventCount - 1]
+    this.name = `${eventCount} events${last === undefined ? '' : ` (${describeEvent(last)})`}`
+  }
+
+  *images(random: Random, options: CrashOptions): Generator<CrashImage> {
+    if (this.state.isSettled) {
+      yield this.powerCut('settled', 'settled', { choose: chooseLost, hasBatch: false })
+      return
+    }
+    for (const hasBatch of this.state.hasBatchUnderWay ? [false, true] : [false]) {
+      const batch = hasBatch ? ', batch present' : ''
+      yield this.powerCut('prefix', `all kept${batch}`, { choose: chooseKept, hasBatch })
+      yield this.powerCut('dropped', `all lost${batch}`, { choose: chooseLost, hasBatch })
+      if (options.powerCutsOnly !== true) yield this.killed(`killed${batch}`, random, hasBatch)
+      if (options.omittedCount === undefined) continue
+      yield* this.split(batch, hasBatch)
+      yield* this.omitted(batch, hasBatch, random, options.omittedCount)
+    }
+    for (let round = 0; round < (options.randomCount ?? 2); round++) {
+      const hasBatch = random.oneIn(2)
+      const writes = { choose: chooseWrites(random), hasBatch }
+      yield this.powerCut('reordered', `some writes, round ${round}`, writes)
+      const sectors = { choose: chooseSectors(random), hasBatch }
+      yield this.powerCut('torn', `torn writes, round ${round}`, sectors)
+    }
+  }
+
+  private powerCut(kind: CrashKind, what: string, choice: CrashChoice): CrashImage {
+    const content = this.state.image(choice)
+    const { eventCount } = this
+    return new CrashImage({ kind, eventCount, name: `${this.name}: ${what}`, content })
+  }
+
+  private killed(what: string, random: Random, hasBatch: boolean): CrashImage {
+    const after = this.state.killed({ choose: chooseKilled(this.state, random), hasBatch })
+    const { eventCount } = this
+    const name = `${this.name}: ${what}`
+    return new CrashImage({ kind: 'killed', eventCount, name, content: cachedImage(after) }, after)
+  }
+
+  /** The ring, the blocks, or neither of them is ahead. */
+  private *split(batch: string, hasBatch: boolean): Generator<CrashImage> {
+    const parts = this.state.unsettledParts
+    if (parts.length < 2) return
+    for (const kept of parts) {
+      const choose: Choose = (durable, versions, part) =>
+        part === kept ? chooseKept(durable, versions) : durable
+      yield this.powerCut('split', `only ${kept} kept${batch}`, { choose, hasBatch })
+    }
+  }
+
+  private *omitted(
+    batch: string,
+    hasBatch: boolean,
+    random: Random,
+    count: number,
+  ): Generator<CrashImage> {
+    const seqs = this.state.unsettledWrites
+    if (seqs.length < 2) return
+    for (const seq of random.shuffle(seqs).slice(0, count)) {
+      const others: Choose = (durable, versions) =>
+        versions.findLast((version) => version.seq !== seq)?.data ?? durable
+      const alone: Choose = (durable, versions) =>
+        versions.findLast((version) => version.seq === seq)?.data ?? durable
+      yield this.powerCut('omitted', `all but write ${seq}${batch}`, { choose: others, hasBatch })
+      yield this.powerCut('omitted', `only write ${seq}${batch}`, { choose: alone, hasBatch })
+    }
+  }
 }
 
 /** What a process sees through the host's cache: the newest of everything. */

@@ -1,6 +1,7 @@
 /** One part of a simulated disk: what is durable, and every later version of a block. */
 import { BLOCK_SIZE, type BlockNo } from '../../../src/device/device.ts'
 import type { SparseBlocks } from '../../../src/device/sparse-blocks.ts'
+import type { Part } from './device-log.ts'
 
 /** Content of one block that a write stored and no flush has made durable. */
 export interface Version {
@@ -10,7 +11,7 @@ export interface Version {
 }
 
 /** Chooses what a crash leaves of a block. `versions` is not empty, oldest first. */
-export type Choose = (durable: Uint8Array, versions: readonly Version[]) => Uint8Array
+export type Choose = (durable: Uint8Array, versions: readonly Version[], part: Part) => Uint8Array
 
 /** Makes the sequence numbers of a dead process differ from its successor's. */
 const SEQ_SHIFT = 2 ** 32
@@ -18,20 +19,31 @@ const SEQ_SHIFT = 2 ** 32
 const ZEROS = new Uint8Array(BLOCK_SIZE)
 
 export class DiskPart {
+  readonly name: Part
   readonly #durable: SparseBlocks
   readonly #versions: Map<BlockNo, readonly Version[]>
 
-  constructor(durable: SparseBlocks, versions?: ReadonlyMap<BlockNo, readonly Version[]>) {
+  constructor(
+    name: Part,
+    durable: SparseBlocks,
+    versions?: ReadonlyMap<BlockNo, readonly Version[]>,
+  ) {
+    this.name = name
     this.#durable = new Map(durable)
     this.#versions = new Map(versions)
   }
 
   clone(): DiskPart {
-    return new DiskPart(this.#durable, this.#versions)
+    return new DiskPart(this.name, this.#durable, this.#versions)
   }
 
   get isSettled(): boolean {
     return this.#versions.size === 0
+  }
+
+  /** Writes that a crash may still take. */
+  get unsettled(): ReadonlySet<number> {
+    return new Set([...this.#versions.values()].flat().map((version) => version.seq))
   }
 
   write(seq: number, block: BlockNo, data: Uint8Array): void {
@@ -49,8 +61,7 @@ export class DiskPart {
 
   /** Writes that a flush beginning now covers: those that are not under way. */
   covered(underWay: ReadonlySet<number>): ReadonlySet<number> {
-    const seqs = [...this.#versions.values()].flat().map((version) => version.seq)
-    return new Set(seqs.filter((seq) => !underWay.has(seq)))
+    return new Set([...this.unsettled].filter((seq) => !underWay.has(seq)))
   }
 
   settleFlush(covered: ReadonlySet<number>): void {
@@ -63,7 +74,7 @@ export class DiskPart {
   choose(choose: Choose): SparseBlocks {
     const blocks: SparseBlocks = new Map(this.#durable)
     for (const [block, versions] of this.#versions) {
-      blocks.set(block, choose(this.#durable.get(block) ?? ZEROS, versions))
+      blocks.set(block, choose(this.#durable.get(block) ?? ZEROS, versions, this.name))
     }
     return blocks
   }
@@ -72,12 +83,12 @@ export class DiskPart {
   keepInCache(choose: Choose): DiskPart {
     const kept = new Map<BlockNo, readonly Version[]>()
     for (const [block, versions] of this.#versions) {
-      const data = choose(this.#durable.get(block) ?? ZEROS, versions)
+      const data = choose(this.#durable.get(block) ?? ZEROS, versions, this.name)
       const earlier = versions.map((version) => ({ ...version, seq: version.seq - SEQ_SHIFT }))
       const last = earlier.pop()
       kept.set(block, last === undefined ? [] : [...earlier, { ...last, data }])
     }
-    return new DiskPart(this.#durable, kept)
+    return new DiskPart(this.name, this.#durable, kept)
   }
 
   #settle(block: BlockNo, isDurable: (version: Version) => boolean): void {

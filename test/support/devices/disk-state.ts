@@ -36,9 +36,9 @@ export class DiskState {
   /** A disk on which everything in the image is durable. */
   static of(image: DeviceImage): DiskState {
     const parts = {
-      ring: new DiskPart(image.ring),
-      blocks: new DiskPart(image.blocks),
-      superblock: new DiskPart(new Map(image.superblocks.entries())),
+      ring: new DiskPart('ring', image.ring),
+      blocks: new DiskPart('blocks', image.blocks),
+      superblock: new DiskPart('superblock', new Map(image.superblocks.entries())),
     }
     const { ringBlockCount, blockCount } = image
     return new DiskState({ ringBlockCount, blockCount, parts, index: new Map(image.index) })
@@ -54,6 +54,18 @@ export class DiskState {
   get isSettled(): boolean {
     const { ring, blocks, superblock } = this.#state.parts
     return this.#batch === undefined && ring.isSettled && blocks.isSettled && superblock.isSettled
+  }
+
+  /** Parts of which a crash may still take something. */
+  get unsettledParts(): Part[] {
+    const parts = Object.values(this.#state.parts).filter((part) => !part.isSettled)
+    return parts.map((part) => part.name)
+  }
+
+  /** Sequence numbers of the writes that a crash may still take, in order. */
+  get unsettledWrites(): number[] {
+    const seqs = Object.values(this.#state.parts).flatMap((part) => [...part.unsettled])
+    return seqs.toSorted((a, b) => a - b)
   }
 
   get hasBatchUnderWay(): boolean {

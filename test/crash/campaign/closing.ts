@@ -1,0 +1,110 @@
+/**
+ * How handles end: closes, RELEASEs, exits and deaths, as the kernel tells of them, and what each
+ * does to what is staged, as semantics.md has it: an ordinary file is published by each of them; an
+ * atomic one is settled when its last handle is released, by how that was closed. A death drops what
+ * is staged at once if nobody else has the file open for writing.
+ */
+import { CALLER } from '../../support/volume.ts'
+import { handle as openHandle, publishing } from '../file-steps.ts'
+import { isAtomicNode } from '../model.ts'
+import { type Kernel, deliverNode } from './kernel.ts'
+
+export type End = 'running' | 'exited' | 'died'
+
+/** close(2), without the RELEASE that may follow. */
+export async function closeDescriptor(kernel: Kernel, name: string, end: End): Promise<void> {
+  const { session, world } = kernel
+  const { fh, ino } = openHandle(session, name)
+  await deliverNode(kernel, ino)
+  const handle = world.handle(name)
+  const process = world.closeOldest(name)
+  const pid = kernel.pid(process)
+  const { processes } = session
+  processes.states.set(pid, end)
+  const isMapping = world.handlesOf(handle.node).some(({ mapper }) => mapper === process)
+  if (isMapping) processes.mapping.add(pid)
+  else processes.mapping.delete(pid)
+  const isOpen = world.handlesOf(handle.node).some(({ holders }) => holders.size > 0)
+  processes.otherWriter = isOpen
+  const flush = (): unknown => session.fs.flush(fh, { ...CALLER, pid })
+  kernel.ends.set(name, end)
+  if (!isAtomicNode(session.oracle.live, ino)) {
+    await publishBy(kernel, ino, flush)
+    return
+  }
+  await flush()
+  const isLast = !isOpen && world.handlesOf(handle.node).length === 1
+  if (end === 'died' && isLast) session.staged.delete(ino)
+}
+
+/** RELEASE: nobody refers to the handle any more. */
+export async function release(kernel: Kernel, name: string): Promise<void> {
+  const { session, world } = kernel
+  const { fh, ino } = openHandle(session, name)
+  const { live } = session.oracle
+  const isLast = world.handlesOf(world.handle(name).node).length === 1
+  const run = (): unknown => session.fs.release(fh)
+  const policy = live.nodes.get(ino)?.xattrs.get('user.atomic.onclose') ?? 'publish'
+  const isDropped = kernel.ends.get(name) === 'died' || policy === 'discard'
+  if (!isAtomicNode(live, ino) || (isLast && !isDropped && policy === 'publish')) {
+    await publishBy(kernel, ino, run)
+  } else {
+    await run()
+    if (isLast && isDropped) session.staged.delete(ino)
+  }
+  session.handles.delete(name)
+  world.handles.delete(name)
+  kernel.ends.delete(name)
+}
+
+export async function unmap(kernel: Kernel, name: string): Promise<void> {
+  const { session, world } = kernel
+  await deliverNode(kernel, openHandle(session, name).ino)
+  world.handle(name).mapper = undefined
+  if (world.isUnused(name)) await release(kernel, name)
+}
+
+/** A process ends: its mappings go first, then its descriptors. */
+export async function endProcess(kernel: Kernel, process: number, end: End): Promise<void> {
+  const { session, world } = kernel
+  const names = world.handlesOfProcess(process)
+  const pid = kernel.pid(process)
+  session.processes.states.set(pid, end)
+  for (const name of names) {
+    if (world.handle(name).mapper === process) await endMapping(kernel, name, pid, end)
+  }
+  for (const name of names) {
+    if (world.handles.get(name)?.holders.has(process) !== true) continue
+    await closeOf(kernel, name, process, end)
+    if (world.isUnused(name)) await release(kernel, name)
+  }
+  kernel.bury(process)
+}
+
+async function endMapping(kernel: Kernel, name: string, pid: number, end: End): Promise<void> {
+  const { session, world } = kernel
+  const count = await deliverNode(kernel, openHandle(session, name).ino)
+  world.handle(name).mapper = undefined
+  if (!world.isUnused(name)) return
+  kernel.ends.set(name, end)
+  // By the time of RELEASE it may be gone without a trace; it was seen when it wrote back.
+  if (count > 0) session.processes.states.set(pid, 'unknown')
+  await release(kernel, name)
+  session.processes.states.set(pid, end)
+}
+
+/** Of a handle that is shared, the descriptor of this process. */
+async function closeOf(kernel: Kernel, name: string, process: number, end: End): Promise<void> {
+  const { holders } = kernel.world.handle(name)
+  const others = [...holders].filter((other) => other !== process)
+  holders.clear()
+  holders.add(process)
+  for (const other of others) holders.add(other)
+  await closeDescriptor(kernel, name, end)
+}
+
+async function publishBy(kernel: Kernel, ino: number, run: () => unknown): Promise<void> {
+  const { staged, oracle } = kernel.session
+  if (!staged.has(ino)) await run()
+  else await oracle.step({ apply: publishing(kernel.session, ino), run })
+}
