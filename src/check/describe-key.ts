@@ -2,7 +2,7 @@
 import type { Ino } from '../store/inode.ts'
 import { GROUP_LENGTH, u32FromKey, u64FromKey } from '../store/keys.ts'
 import { LEAF_BLOCKS } from '../store/leaf.ts'
-import { showName } from './show-name.ts'
+import { showName } from '../show-name.ts'
 
 interface KeyKind {
   readonly hasForm: (length: number) => boolean

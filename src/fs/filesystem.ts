@@ -13,6 +13,7 @@ import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
+import { DamageLog } from './damage-log.ts'
 import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
 import { FileTable } from './file-table.ts'
@@ -57,6 +58,10 @@ export class Filesystem implements FilesystemOperations {
     for (const ino of orphans) reaper.addOrphan(ino)
     parts.engine.onMapReplaced = (ino, generation) => {
       reaper.addMap(ino, generation)
+    }
+    const damageLog = new DamageLog(parts.engine.clock, parts.log)
+    parts.engine.onDamage = (damage) => {
+      damageLog.note(damage)
     }
     const accessTimes = new AccessTimes(parts.engine, parts.options.noAccessTimes)
     const files = new FileTable()

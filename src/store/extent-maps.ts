@@ -23,6 +23,8 @@ export class ExtentMap {
   readonly ino: Ino
   readonly generation: number
   readonly leaves = new Map<number, Leaf>()
+  /** Whether what has no leaf is a hole, or could be a leaf that the index has lost. */
+  holes: 'unknown' | 'sure' | 'doubtful' = 'unknown'
   /** Leaves that the index does not have, so that writing a new file asks once for each. */
   private readonly absent = new Set<number>()
   private readonly maps: ExtentMaps
