@@ -25,7 +25,7 @@ function* reportLines(report: CheckReport): Generator<string, void> {
   }
   const hidden = report.findingCount - report.findings.length
   if (hidden > 0) yield `and ${hidden} findings more of the same kinds`
-  if (!report.isComplete) yield 'The superblock is lost: nothing else could be looked at'
+  if (!report.isComplete) yield 'What is lost keeps everything else from being looked at'
   if (report.recordCount > 0) {
     yield `The volume was not closed in order: the next mount replays ${report.recordCount} commits`
   }

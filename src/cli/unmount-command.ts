@@ -5,7 +5,7 @@ import { type MountTableEntry, findMount } from '../fuse/kernel/mount-table.ts'
 import { unmount } from '../fuse/kernel/unmount.ts'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
 import type { CommandLine } from './parse.ts'
-import { volumeHolder } from './volume-lock.ts'
+import { volumeHolder } from '../device/volume-lock.ts'
 
 const POLL_MS = 20
 const CLOSING_TIMEOUT_MS = 120_000
