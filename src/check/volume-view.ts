@@ -12,7 +12,7 @@ import { type Marker, decodeMarker } from '../store/marker.ts'
 import { openValue } from '../store/metadata.ts'
 import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
 import { readSuperblocks, volumeMark } from '../volume/open.ts'
-import { describeKey } from './describe-key.ts'
+import { describeKey } from '../store/describe-key.ts'
 import type { Sink } from './findings.ts'
 import { Replay } from './replay.ts'
 

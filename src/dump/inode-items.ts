@@ -1,5 +1,5 @@
 /** Inodes with their names, attributes and extents. */
-import { isWellFormed } from '../check/describe-key.ts'
+import { isWellFormed } from '../store/describe-key.ts'
 import { showName } from '../show-name.ts'
 import type { VolumeView } from '../check/volume-view.ts'
 import { FsError } from '../errors.ts'

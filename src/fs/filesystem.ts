@@ -34,6 +34,7 @@ import type {
   WriteRequest,
 } from './operations.ts'
 import type { Processes } from './processes.ts'
+import type { Scrubber } from '../scrub/scrubber.ts'
 import { References } from './references.ts'
 import { rename } from './rename.ts'
 import * as xattrs from './xattrs.ts'
@@ -43,6 +44,7 @@ export interface FilesystemParts {
   readonly orphans: readonly Ino[]
   readonly kernel: KernelCache
   readonly processes: Processes
+  readonly scrubber?: Scrubber
   readonly options: FilesystemOptions
   readonly log: Logger
 }
@@ -209,8 +211,14 @@ export class Filesystem implements FilesystemOperations {
     return xattrs.getXattr(this.context, ino, name)
   }
 
-  setXattr(ino: Ino, name: string, value: Uint8Array, flags: number): Awaitable<void> {
-    return xattrs.setXattr(this.context, ino, name, value, flags)
+  setXattr(
+    ino: Ino,
+    name: string,
+    value: Uint8Array,
+    flags: number,
+    caller?: Caller,
+  ): Awaitable<void> {
+    return xattrs.setXattr(this.context, ino, name, value, flags, caller)
   }
 
   listXattr(ino: Ino): Promise<readonly string[]> {

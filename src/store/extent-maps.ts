@@ -127,6 +127,12 @@ export class ExtentMaps {
     return map
   }
 
+  /** A leaf that is in memory; what is not there is in the index as it is now. */
+  peek(ino: Ino, generation: number, leafIndex: number): Leaf | undefined {
+    const maps = this.byFile.get(ino)
+    return maps?.find((map) => map.generation === generation)?.leaves.get(leafIndex)
+  }
+
   load(map: ExtentMap, leafIndex: number): Leaf | undefined {
     const body = this.metadata.get(leafKey(map.ino, map.generation, leafIndex))
     return body === undefined ? undefined : this.add(map, leafIndex, decodeLeaf(body))

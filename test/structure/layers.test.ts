@@ -12,6 +12,7 @@ const LAYERS = [
   ['check'],
   ['fuse'],
   ['fs'],
+  ['scrub'],
   ['volume'],
   ['txn'],
   ['journal'],
