@@ -66,9 +66,10 @@ function partOf({ doneBytes, totalBytes }: ScrubReport): number {
   return totalBytes === 0 ? 0 : Math.min(1, doneBytes / totalBytes)
 }
 
+const pad = (value: number): string => String(value).padStart(2, '0')
+
 function shownTime(seconds: number): string {
   const whole = Math.ceil(seconds)
-  const pad = (value: number): string => String(value).padStart(2, '0')
   const minutes = `${pad(Math.floor(whole / 60) % 60)}:${pad(whole % 60)}`
   return whole < 3600 ? minutes : `${Math.floor(whole / 3600)}:${minutes}`
 }

@@ -35,10 +35,12 @@ export function getScrub(context: FsContext, ino: Ino): string {
   return `${lines.join('\n')}\n`
 }
 
+function escape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
 /** JSON in one line of ASCII. */
 function toText(finding: ScrubFinding): string {
-  const escape = (character: string): string =>
-    `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   return JSON.stringify(finding).replaceAll(/[^\x20-\x7e]/g, escape)
 }
 

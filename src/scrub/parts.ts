@@ -36,6 +36,9 @@ export interface ScrubParts {
 /** Bytes that were read since the last turn. */
 export type Turns = AsyncGenerator<number, void>
 
+/** Damaged values are reported with the index, and passed over elsewhere. */
+export const passOver = (): void => undefined
+
 /** Whether what is damaged may be written again. */
 export function mayMend({ engine: { health } }: ScrubParts): boolean {
   return !health.failed && !health.readOnly

@@ -2,6 +2,7 @@
 import { type Ino, ROOT_INO, decodeDirent } from '../store/inode.ts'
 import { GROUP_LENGTH, u64FromKey } from '../store/keys.ts'
 import { showName } from '../show-name.ts'
+import { passOver } from './parts.ts'
 import type { Engine } from '../txn/engine.ts'
 
 const KEYS_PER_LOOK = 1000
@@ -37,9 +38,12 @@ async function findNames(
   wanted: ReadonlySet<Ino>,
   names: Map<Ino, Name>,
 ): Promise<void> {
-  const onDamaged = (): void => undefined
   for (let from = 'D'; ;) {
-    const found = await store.metadata.scan('D', { from, limit: KEYS_PER_LOOK, onDamaged })
+    const found = await store.metadata.scan('D', {
+      from,
+      limit: KEYS_PER_LOOK,
+      onDamaged: passOver,
+    })
     for (const [key, body] of found) {
       const { ino } = decodeDirent(body)
       if (!wanted.has(ino) || names.has(ino)) continue

@@ -6,7 +6,7 @@ import { inodeKey, leafKey, leafPrefix, u32FromKey, u64FromKey } from '../store/
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import { countHoles } from '../txn/holes.ts'
 import { LeafScrub } from './scrub-leaf.ts'
-import type { ScrubParts, Turns } from './parts.ts'
+import { type ScrubParts, type Turns, passOver } from './parts.ts'
 
 const INODES_PER_LOOK = 256
 const LEAVES_PER_LOOK = 64
@@ -14,12 +14,11 @@ const LEAVES_PER_LOOK = 64
 export async function* scrubFiles(parts: ScrubParts): Turns {
   const { metadata } = parts.engine.store
   const leaves = new LeafScrub(parts)
-  const onDamaged = (): void => undefined // Reported with the index.
   for (let next = 0; ;) {
     const found = await metadata.scan('I', {
       from: inodeKey(next),
       limit: INODES_PER_LOOK,
-      onDamaged,
+      onDamaged: passOver,
     })
     const inos = found.map(([key]) => u64FromKey(key, 1))
     for (const ino of inos) yield* scrubFile(parts, leaves, ino)
@@ -65,10 +64,9 @@ async function* leavesOf({ engine }: ScrubParts, inode: Inode): AsyncGenerator<n
   }
   const prefix = leafPrefix(ino, mapGeneration)
   for (let next = 0; ;) {
-    const onDamaged = (): void => undefined // Reported with the index.
     const from = leafKey(ino, mapGeneration, next)
     const limit = LEAVES_PER_LOOK
-    const found = await engine.store.metadata.scan(prefix, { from, limit, onDamaged })
+    const found = await engine.store.metadata.scan(prefix, { from, limit, onDamaged: passOver })
     const leaves = found.map(([key]) => u32FromKey(key, prefix.length))
     yield* leaves
     if (leaves.length < LEAVES_PER_LOOK) return

@@ -31,7 +31,7 @@ async function scrubFile({ raw, report }: ScrubParts, path: string, file: LevelF
   let damage: NamedDamage[] = []
   for (let i = 0; i < TRIES; i++) {
     damage = await verifyLevelFile(path, file, raw.readIndexFile)
-    if (damage.length === 0 || !(await isNeeded(path, file))) return await sizeOf(path, file)
+    if (damage.length === 0 || !(await isNeeded(path, file))) return sizeOf(path, file)
   }
   for (const { name, offset, what } of damage) {
     report({ file: `index/${name}`, offset, what, mended: false })

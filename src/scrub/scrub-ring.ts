@@ -62,11 +62,12 @@ async function readLive(
   return blocks
 }
 
+function refuse(): never {
+  throw new FsError('EROFS', 'A view of the ring is not written')
+}
+
 /** Zeros for what is not there. */
 function viewOf(blockCount: number, blocks: ReadonlyMap<number, Buffer>): Ring {
-  const refuse = (): never => {
-    throw new FsError('EROFS', 'A view of the ring is not written')
-  }
   return {
     blockCount,
     read(first, target) {

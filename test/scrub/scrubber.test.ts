@@ -118,19 +118,19 @@ describe('a scrub', () => {
   })
 })
 
+const text = (value: Uint8Array): string => Buffer.from(value).toString('latin1')
+
+async function controlled() {
+  const device = new MemoryDevice((await closedVolume()).image)
+  const { volume } = await v.openTestFilesystem(device)
+  const scrubber = scrubberOf(device, volume)
+  const { fs } = await v.openTestFilesystem(new MemoryDevice(device.image()), { scrubber })
+  const set = (value: string, uid = 0, ino = ROOT_INO) =>
+    fs.setXattr(ino, 'user.atomic.scrub', Buffer.from(value), 0, { ...v.CALLER, uid })
+  return { scrubber, fs, set }
+}
+
 describe('user.atomic.scrub', () => {
-  const text = (value: Uint8Array): string => Buffer.from(value).toString('latin1')
-
-  async function controlled() {
-    const device = new MemoryDevice((await closedVolume()).image)
-    const { volume } = await v.openTestFilesystem(device)
-    const scrubber = scrubberOf(device, volume)
-    const { fs } = await v.openTestFilesystem(new MemoryDevice(device.image()), { scrubber })
-    const set = (value: string, uid = 0, ino = ROOT_INO) =>
-      fs.setXattr(ino, 'user.atomic.scrub', Buffer.from(value), 0, { ...v.CALLER, uid })
-    return { scrubber, fs, set }
-  }
-
   test('of the root starts and stops, and tells how far it is', async () => {
     const { scrubber, fs, set } = await controlled()
     const get = async () => text(await fs.getXattr(ROOT_INO, 'user.atomic.scrub'))
