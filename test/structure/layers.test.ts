@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '..', '..', 'src')
 /** The folders of src/README.md, top down. */
 const LAYERS = [
   ['cli'],
-  ['session', 'dump'],
+  ['session', 'dump', 'repair'],
   ['check'],
   ['fuse'],
   ['fs'],

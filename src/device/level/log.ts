@@ -6,6 +6,7 @@
  * behind it was whole once. LevelDB leaves it out without a word, and what it brought is lost.
  */
 import { maskedCrc } from './checksum.ts'
+import { withOneBitTurned } from './one-bit.ts'
 import type { FileDamage } from './table.ts'
 
 const BLOCK_SIZE = 32_768
@@ -16,19 +17,52 @@ const LAST = 4
 
 /** What the whole records of a log hold, up to the first that is not whole. */
 export function* logRecords(bytes: Buffer): Generator<Buffer, void> {
-  let parts: Buffer[] = []
+  for (const { content, isBehindDamage } of salvageRecords(bytes)) {
+    if (isBehindDamage) return
+    yield content
+  }
+}
+
+/** All whole records; what lies behind a damaged place in a block is lost with it. */
+export function* salvageRecords(
+  bytes: Buffer,
+): Generator<{ readonly content: Buffer; readonly isBehindDamage: boolean }, void> {
+  let parts: Buffer[] | undefined
+  let isBehindDamage = false
   for (let start = 0; start < bytes.length; start += BLOCK_SIZE) {
     const block = bytes.subarray(start, start + BLOCK_SIZE)
     for (let at = 0; at + HEADER_SIZE <= block.length;) {
       const size = recordSize(block, at)
-      if (size === undefined) return
+      if (size === undefined) {
+        isBehindDamage = true
+        parts = undefined
+        at++
+        continue
+      }
       const type = block[at + 6]
       if (type === FULL || type === FIRST) parts = []
-      parts.push(block.subarray(at + HEADER_SIZE, at + size))
-      if (type === FULL || type === LAST) yield Buffer.concat(parts)
+      parts?.push(block.subarray(at + HEADER_SIZE, at + size))
+      if ((type === FULL || type === LAST) && parts !== undefined) {
+        yield { content: Buffer.concat(parts), isBehindDamage }
+        parts = undefined
+      }
       at += size
     }
   }
+}
+
+/** The log with one turned bit turned back, if that makes it whole. */
+export function mendLog(bytes: Buffer): Buffer | undefined {
+  const damage = verifyLog(bytes)
+  if (damage === undefined) return undefined
+  const start = damage.offset - (damage.offset % BLOCK_SIZE)
+  const block = bytes.subarray(start, start + BLOCK_SIZE)
+  const at = damage.offset - start
+  const mended = withOneBitTurned(block.subarray(at), (rest) => recordSize(rest, 0) !== undefined)
+  if (mended === undefined) return undefined
+  const whole = Buffer.from(bytes)
+  whole.set(mended, damage.offset)
+  return verifyLog(whole) === undefined ? whole : undefined
 }
 
 /** Damage that a crash cannot have made: the first bad place in front of a whole begin of a batch. */

@@ -5,10 +5,10 @@
 import { type BlockPlace, decodeBlock, decodePlaces } from './block.ts'
 import { maskedCrc } from './checksum.ts'
 
-const FOOTER_SIZE = 48
+export const FOOTER_SIZE = 48
 const MAGIC = 0xdb47_7524_8b80_fb57n
 /** Type of compression and checksum, behind each block. */
-const TRAILER_SIZE = 5
+export const TRAILER_SIZE = 5
 
 /** What is wrong with a file of the index. */
 export interface FileDamage {
@@ -21,11 +21,10 @@ export interface FileDamage {
 
 /** All damage of a table, of which these are the bytes. */
 export function verifyTable(bytes: Buffer): FileDamage[] {
-  const footer = bytes.subarray(Math.max(0, bytes.length - FOOTER_SIZE))
-  const places = footer.length === FOOTER_SIZE ? decodePlaces(footer, 2) : undefined
-  const [metaindex, index] = places ?? []
-  if (metaindex === undefined || index === undefined || !hasMagic(footer)) {
-    return [damage(bytes.length - footer.length, 'the footer of the table is damaged')]
+  const [metaindex, index] = placesOf(bytes) ?? []
+  if (metaindex === undefined || index === undefined) {
+    const offset = Math.max(0, bytes.length - FOOTER_SIZE)
+    return [damage(offset, 'the footer of the table is damaged')]
   }
   const found: FileDamage[] = []
   for (const [place, name] of [
@@ -44,8 +43,14 @@ export function verifyTable(bytes: Buffer): FileDamage[] {
   return found
 }
 
-function hasMagic(footer: Buffer): boolean {
-  return footer.readBigUInt64LE(FOOTER_SIZE - 8) === MAGIC
+/** Where the list of filters and the list of blocks are, as the footer at the end says. */
+export function placesOf(bytes: Buffer, fileSize = bytes.length): BlockPlace[] | undefined {
+  const footer = bytes.subarray(Math.max(0, bytes.length - FOOTER_SIZE))
+  if (footer.length < FOOTER_SIZE || footer.readBigUInt64LE(FOOTER_SIZE - 8) !== MAGIC) {
+    return undefined
+  }
+  const places = decodePlaces(footer, 2)
+  return places?.every(({ offset, size }) => offset + size < fileSize) === true ? places : undefined
 }
 
 function listed(bytes: Buffer, place: BlockPlace, keySizeMin?: number): BlockPlace[] {
@@ -53,11 +58,11 @@ function listed(bytes: Buffer, place: BlockPlace, keySizeMin?: number): BlockPla
   return entries.flatMap(({ value }) => decodePlaces(value, 1) ?? [])
 }
 
-function contentOf(bytes: Buffer, { offset, size }: BlockPlace): Buffer {
+export function contentOf(bytes: Buffer, { offset, size }: BlockPlace): Buffer {
   return bytes.subarray(offset, offset + size)
 }
 
-function hasChecksum(bytes: Buffer, { offset, size }: BlockPlace): boolean {
+export function hasChecksum(bytes: Buffer, { offset, size }: BlockPlace): boolean {
   const end = offset + size + TRAILER_SIZE
   if (end > bytes.length) return false
   return maskedCrc(bytes.subarray(offset, end - 4)) === bytes.readUInt32LE(end - 4)
