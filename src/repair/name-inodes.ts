@@ -19,6 +19,7 @@ export function nameInodes(plan: RepairPlan): void {
       path = `/${showName(entry.name)}${path}`
       at = entry.parent
     }
+    if (at !== ROOT_INO) return undefined
     return path === '' ? '/' : path
   }
   const withPath = (line: string): string =>

@@ -4,6 +4,7 @@
  */
 import { crc32c } from '../crc32c.ts'
 import { BLOCK_SIZE, type BlockNo, type IndexOp } from '../device/device.ts'
+import { FsError } from '../errors.ts'
 import { Bitmap } from '../store/bitmap.ts'
 import { type Dirent, type Ino, type Inode, encodeInode } from '../store/inode.ts'
 import { inodeKey } from '../store/keys.ts'
@@ -95,6 +96,20 @@ export class RepairPlan {
     let next = this.view.nextIno
     for (const ino of this.inodes.keys()) next = Math.max(next, ino + 1)
     return next
+  }
+
+  /** What a block holds, or will when the ring's pages are home; undefined if it cannot be read. */
+  contentOf(block: BlockNo): Uint8Array | undefined {
+    const page = this.view.page(block)
+    if (page !== undefined) return page
+    const content = Buffer.alloc(BLOCK_SIZE)
+    try {
+      this.view.device.blocks.read(block, content)
+      return content
+    } catch (error) {
+      if (error instanceof FsError) return undefined
+      throw error
+    }
   }
 
   /**

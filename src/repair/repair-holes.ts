@@ -11,7 +11,6 @@ import type { Inode } from '../store/inode.ts'
 import { leafKey } from '../store/keys.ts'
 import { LEAF_BLOCKS, Leaf, decodeLeaf } from '../store/leaf.ts'
 import type { RepairPlan } from './plan.ts'
-import { contentOf } from './repair-maps.ts'
 
 /** 64 MiB. */
 const DOUBTFUL_BLOCKS_MAX = 16_384
@@ -75,7 +74,7 @@ function clearEnd(plan: RepairPlan, inode: Inode): void {
   const slot = fileBlock % LEAF_BLOCKS
   const block = leaf.block(slot)
   if (block === 0 || plan.newBlocks.has(block)) return
-  const content = contentOf(plan, block)
+  const content = plan.contentOf(block)
   if (content === undefined || crc32c(content) !== leaf.checksum(slot)) return
   if (!content.subarray(tail).some((byte) => byte !== 0)) return
   const cleared = plan.storedSlot(Buffer.from(content).fill(0, tail))

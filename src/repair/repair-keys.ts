@@ -1,7 +1,7 @@
 /** Keys of no kind, attributes, orphans and pending maps. */
 import { PREFIXES, describeKey, isWellFormed } from '../store/describe-key.ts'
 import { INODE_HAS_XATTRS } from '../store/inode.ts'
-import { VOLUME_KEY, orphanKey, prefixEnd, u64FromKey } from '../store/keys.ts'
+import { VOLUME_KEY, orphanKey, prefixEnd, u32FromKey, u64FromKey } from '../store/keys.ts'
 import type { RepairPlan } from './plan.ts'
 
 const EMPTY = new Uint8Array(0)
@@ -68,5 +68,14 @@ async function repairOrphans(plan: RepairPlan): Promise<void> {
 
 /** Nobody reads them; their leaves go with them (see `repair-maps.ts`). */
 async function dropPending(plan: RepairPlan): Promise<void> {
-  for await (const { key } of plan.view.entries('P')) if (isWellFormed(key)) plan.del(key)
+  for await (const { key } of plan.view.entries('P')) {
+    if (!isWellFormed(key)) continue
+    plan.del(key)
+    const ino = u64FromKey(key, 1)
+    const generation = u32FromKey(key, 9)
+    const own = plan.inodes.get(ino)?.mapGeneration
+    if (own === undefined || generation === own || generation > own + 1) {
+      plan.report.mend(`inode ${ino}: generation ${generation} of its map is not pending`)
+    }
+  }
 }

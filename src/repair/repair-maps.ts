@@ -7,10 +7,9 @@
  */
 import { crc32c } from '../crc32c.ts'
 import { BLOCK_SIZE, type BlockNo } from '../device/device.ts'
-import { FsError } from '../errors.ts'
 import { isWellFormed } from '../store/describe-key.ts'
 import { type Inode, isFile } from '../store/inode.ts'
-import { u32FromKey, u64FromKey } from '../store/keys.ts'
+import { pendingMapKey, u32FromKey, u64FromKey } from '../store/keys.ts'
 import { LEAF_BLOCKS, Leaf, decodeLeaf } from '../store/leaf.ts'
 import { repairHoles } from './repair-holes.ts'
 import type { RepairPlan, Slot } from './plan.ts'
@@ -42,7 +41,7 @@ async function* ownLeaves(plan: RepairPlan, dropsOthers: boolean): AsyncGenerato
     if (!isWellFormed(key)) continue
     const inode = plan.inodes.get(u64FromKey(key, 1))
     if (inode === undefined || !isFile(inode) || inode.mapGeneration !== u32FromKey(key, 9)) {
-      if (dropsOthers) plan.del(key)
+      if (dropsOthers) dropLeaf(plan, key)
       continue
     }
     const leaf = view.decode(key, body, decodeLeaf)
@@ -50,11 +49,21 @@ async function* ownLeaves(plan: RepairPlan, dropsOthers: boolean): AsyncGenerato
   }
 }
 
+/** One that is pending is dropped without a word, as a mount would do. */
+function dropLeaf(plan: RepairPlan, key: string): void {
+  const ino = u64FromKey(key, 1)
+  const generation = u32FromKey(key, 9)
+  plan.del(key)
+  if (plan.view.get(pendingMapKey(ino, generation)) !== undefined) return
+  plan.report.mend(`inode ${ino}: a part of generation ${generation}, which it does not have`)
+}
+
 /** Blocks that several have. Establishes: `claimed` has all that any map has. */
 async function claimBlocks(plan: RepairPlan): Promise<Map<BlockNo, 'open' | 'taken'>> {
   const doubles = new Map<BlockNo, 'open' | 'taken'>()
   for await (const { leaf } of ownLeaves(plan, false)) {
-    for (let slot = 0; leaf !== undefined && slot < LEAF_BLOCKS; slot++) {
+    if (leaf === undefined) continue
+    for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
       const block = leaf.block(slot)
       if (block === 0 || block >= plan.claimed.bitCount) continue
       if (plan.claimed.has(block)) doubles.set(block, 'open')
@@ -95,7 +104,7 @@ function repairLeaf(
     } else if (block >= plan.view.device.blocks.blockCount) {
       lose(slot, `block ${block} is behind the end of the block file`)
     } else if (doubles.has(block)) {
-      const content = contentOf(plan, block)
+      const content = plan.contentOf(block)
       const fits = content !== undefined && crc32c(content) === leaf.checksum(slot)
       if (!fits) lose(slot, `block ${block} belongs to another file`)
       else if (doubles.get(block) === 'open') doubles.set(block, 'taken')
@@ -110,17 +119,4 @@ function repairLeaf(
   if (isChanged || isLost) plan.putLeaf(key, leaf)
   if (isChanged && !isLost) plan.report.mend(`inode ${inode.ino}: its map from ${offsetOf(0)} on`)
   return leaf.mappedCount
-}
-
-export function contentOf(plan: RepairPlan, block: BlockNo): Uint8Array | undefined {
-  const page = plan.view.page(block)
-  if (page !== undefined) return page
-  const content = Buffer.alloc(BLOCK_SIZE)
-  try {
-    plan.view.device.blocks.read(block, content)
-    return content
-  } catch (error) {
-    if (error instanceof FsError) return undefined
-    throw error
-  }
 }

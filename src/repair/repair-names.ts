@@ -30,9 +30,10 @@ export function repairNames(plan: RepairPlan): void {
   const named = new Set<Ino>()
   for (const entries of plan.entries.values())
     for (const { ino } of entries.values()) named.add(ino)
-  for (const inode of plan.inodes.values()) {
-    if (inode.ino !== ROOT_INO && inode.nlink > 0 && !named.has(inode.ino)) found.add(inode)
-  }
+  const nameless = [...plan.inodes.values()].filter(
+    ({ ino, nlink }) => ino !== ROOT_INO && nlink > 0 && !named.has(ino),
+  )
+  for (const inode of nameless) found.add(inode)
 }
 
 function dropEntry(plan: RepairPlan, parent: Ino, name: string): void {

@@ -2,8 +2,8 @@
 import { Bitmap, GROUP_BLOCKS } from '../store/bitmap.ts'
 import { isWellFormed } from '../store/describe-key.ts'
 import { MARKER_KEY, bitmapKey } from '../store/keys.ts'
-import { LEAF_BLOCKS, decodeLeaf } from '../store/leaf.ts'
-import { encodeMarker } from '../store/marker.ts'
+import { LEAF_BLOCKS, type Leaf, decodeLeaf } from '../store/leaf.ts'
+import { type Marker, encodeMarker } from '../store/marker.ts'
 import type { RepairPlan } from './plan.ts'
 import type { SalvagedRing } from './salvage-ring.ts'
 
@@ -11,42 +11,74 @@ import type { SalvagedRing } from './salvage-ring.ts'
 export async function repairSpace(plan: RepairPlan, ring: SalvagedRing): Promise<void> {
   const { device, marker } = plan.view
   const blockCount = Math.max(plan.blockCount, device.blocks.blockCount)
-  const mapped = await mappedBlocks(plan, blockCount)
-  const differs = putGroups(plan, mapped)
-  if (differs) plan.report.mend('the allocation bitmap')
+  const { before, mapped } = await mappedBlocks(plan, blockCount)
+  // Not if it was right, and only what was pending is freed.
+  if (differs(plan, before)) plan.report.mend('the allocation bitmap')
+  putGroups(plan, mapped)
   if (marker === undefined) plan.report.mend('the marker of the last checkpoint')
+  else reportCounts(plan, marker)
   const { commitSeq, position, nextEpoch } = ring
   const counts = { blockCount, freeCount: blockCount - mapped.setCount, nextIno: plan.nextIno }
   const at = { commitSeq, ringPosition: position, epoch: nextEpoch, clean: true }
   plan.put(MARKER_KEY, encodeMarker({ ...at, ...counts }))
 }
 
-async function mappedBlocks(plan: RepairPlan, blockCount: number): Promise<Bitmap> {
-  const mapped = new Bitmap(blockCount)
-  const keys = new Set<string>()
-  for await (const { key } of plan.view.entries('E')) if (isWellFormed(key)) keys.add(key)
-  for (const key of plan.changedKeys('E')) keys.add(key)
-  for (const key of keys) {
-    const leaf = plan.view.decode(key, plan.get(key), decodeLeaf)
-    for (let slot = 0; leaf !== undefined && slot < LEAF_BLOCKS; slot++) {
-      if (leaf.block(slot) !== 0) mapped.set(leaf.block(slot))
-    }
+function reportCounts(plan: RepairPlan, marker: Marker): void {
+  const { view, report } = plan
+  const isRead = view.unreadableGroups.size === 0
+  if (isRead && marker.freeCount !== marker.blockCount - view.storedMappedCount) {
+    report.mend('the number of free blocks')
   }
-  return mapped
+  if (view.device.blocks.blockCount < marker.blockCount) {
+    report.mend('the size of the block file, of which a part was cut off')
+  }
+  if (plan.nextIno > view.nextIno) report.mend('the next inode number')
 }
 
-/** Returns whether any was wrong. */
-function putGroups(plan: RepairPlan, mapped: Bitmap): boolean {
-  const { bitmap, unreadableGroups } = plan.view
-  const groupCount = Math.ceil(Math.max(bitmap.bitCount, mapped.bitCount) / GROUP_BLOCKS)
-  let differs = unreadableGroups.size > 0
-  for (let groupIndex = 0; groupIndex < groupCount; groupIndex++) {
-    const group = mapped.group(groupIndex)
-    if (Buffer.compare(bitmap.group(groupIndex), group) !== 0) differs = true
-    plan.put(bitmapKey(groupIndex), group)
+/** What all maps have had, and what they will have. */
+async function mappedBlocks(
+  plan: RepairPlan,
+  blockCount: number,
+): Promise<{ before: Bitmap; mapped: Bitmap }> {
+  const before = new Bitmap(blockCount)
+  const mapped = new Bitmap(blockCount)
+  const keys = new Set(plan.changedKeys('E'))
+  for await (const { key, body } of plan.view.entries('E')) {
+    if (!isWellFormed(key)) continue
+    setAll(before, plan.view.decode(key, body, decodeLeaf))
+    keys.add(key)
   }
-  for (const groupIndex of unreadableGroups) {
+  for (const key of keys) setAll(mapped, plan.view.decode(key, plan.get(key), decodeLeaf))
+  return { before, mapped }
+}
+
+function setAll(bitmap: Bitmap, leaf: Leaf | undefined): void {
+  if (leaf === undefined) return
+  for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
+    const block = leaf.block(slot)
+    if (block !== 0 && block < bitmap.bitCount) bitmap.set(block)
+  }
+}
+
+function groupCountOf(plan: RepairPlan, mapped: Bitmap): number {
+  return Math.ceil(Math.max(plan.view.bitmap.bitCount, mapped.bitCount) / GROUP_BLOCKS)
+}
+
+function differs(plan: RepairPlan, before: Bitmap): boolean {
+  if (plan.view.unreadableGroups.size > 0) return true
+  for (let groupIndex = 0; groupIndex < groupCountOf(plan, before); groupIndex++) {
+    const said = plan.view.bitmap.group(groupIndex)
+    if (Buffer.compare(said, before.group(groupIndex)) !== 0) return true
+  }
+  return false
+}
+
+function putGroups(plan: RepairPlan, mapped: Bitmap): void {
+  const groupCount = groupCountOf(plan, mapped)
+  for (let groupIndex = 0; groupIndex < groupCount; groupIndex++) {
+    plan.put(bitmapKey(groupIndex), mapped.group(groupIndex))
+  }
+  for (const groupIndex of plan.view.unreadableGroups) {
     if (groupIndex >= groupCount) plan.del(bitmapKey(groupIndex))
   }
-  return differs
 }

@@ -44,13 +44,15 @@ export async function repairStructure(
   await device.index.batch(plan.operations()) // 4.
 }
 
+/** What is found is looked for again, to be mended. */
+const ignore = (): void => undefined
+
 async function planRepair(
   device: Device,
   name: string,
   report: RepairReport,
 ): Promise<{ plan: RepairPlan; ring: SalvagedRing }> {
   let ring: SalvagedRing | undefined
-  const ignore = (): void => undefined // What is found is looked for again, to be mended.
   const view = await VolumeView.open(device, name, ignore, (...parameters) => {
     ring = salvageRing(...parameters)
     return ring

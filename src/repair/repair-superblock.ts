@@ -54,9 +54,10 @@ function newest(copies: readonly Uint8Array[]): Source | undefined {
   return valid.toSorted((a, b) => b.decoded.generation - a.decoded.generation)[0]
 }
 
+const isValid = (block: Uint8Array): boolean => typeof decodeSuperblock(block) === 'object'
+
 function mendOne(copies: readonly Uint8Array[]): Source | undefined {
   for (const copy of copies) {
-    const isValid = (block: Uint8Array): boolean => typeof decodeSuperblock(block) === 'object'
     const block = withOneBitTurned(copy, isValid)
     const decoded = block === undefined ? undefined : decodeSuperblock(block)
     if (block !== undefined && typeof decoded === 'object') return { block, decoded }

@@ -23,6 +23,8 @@ export interface SalvagedRing extends Replayed {
   readonly lastSeq: number
 }
 
+const max = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), 0)
+
 /** Applies the chain. `marker` is undefined where the index has lost it. */
 export function salvageRing(
   ring: Ring,
@@ -32,7 +34,6 @@ export function salvageRing(
 ): SalvagedRing {
   const places = latestPlaces(ring, marker?.epoch ?? 0, volume)
   const headers = [...places.values()]
-  const max = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), 0)
   let commitSeq = marker?.commitSeq ?? max(headers.map(({ checkpointSeq }) => checkpointSeq))
   let position = marker?.ringPosition ?? places.get(commitSeq + 1)?.position ?? 0
   let epoch = marker?.epoch ?? 0
