@@ -35,7 +35,7 @@ interface Version {
 }
 
 export async function salvageIndex(path: string, report: RepairReport): Promise<SalvagedIndex> {
-  const { tables, logs } = await filesOf(path)
+  const { tables, logs } = await filesOf(path, report)
   const versions = new Map<string, Version>()
   const lost: (LostRange & { readonly sequence: number })[] = []
   for (const name of tables) lost.push(...(await readTable(path, name, versions, report)))
@@ -48,13 +48,19 @@ export async function salvageIndex(path: string, report: RepairReport): Promise<
 }
 
 /** Those that count; where nothing says which do, all. */
-async function filesOf(path: string): Promise<{ tables: string[]; logs: string[] }> {
+async function filesOf(
+  path: string,
+  report: RepairReport,
+): Promise<{ tables: string[]; logs: string[] }> {
   const live = await levelFiles(path)
   const isKnown = live.some(({ kind }) => kind === 'log')
   const names = (await readdir(path)).toSorted()
   if (isKnown) {
     const of = (kind: string) => live.flatMap((file) => (file.kind === kind ? [file.name] : []))
-    const isThere = (name: string): boolean => names.includes(name)
+    const isThere = (name: string): boolean => {
+      if (!names.includes(name)) report.giveUp(`file "index/${name}", which is missing`)
+      return names.includes(name)
+    }
     return { tables: of('table').filter(isThere), logs: of('log').filter(isThere) }
   }
   const like = (form: RegExp) => names.filter((name) => form.test(name))
