@@ -1,7 +1,7 @@
 /** F6, F14, F15, F16: keys as such, and the small kinds of them. */
 import { INODE_HAS_XATTRS, type Ino } from '../store/inode.ts'
 import { PREFIXES, isWellFormed, prefixEnd, u32FromKey, u64FromKey } from '../store/keys.ts'
-import { describeKey } from './describe-key.ts'
+import { describeKey } from '../store/describe-key.ts'
 import { COLUMN, type InodeTable } from './inode-table.ts'
 import type { VolumeView } from './volume-view.ts'
 

@@ -4,7 +4,7 @@ import { GROUP_LENGTH, isWellFormed, u64FromKey } from '../store/keys.ts'
 import { isDirectoryRow } from './check-inodes.ts'
 import type { Sink } from './findings.ts'
 import { COLUMN, type InodeTable } from './inode-table.ts'
-import { showName } from './show-name.ts'
+import { showName } from '../show-name.ts'
 import type { VolumeView } from './volume-view.ts'
 
 const COOKIE_MIN = 3

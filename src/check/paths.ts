@@ -2,7 +2,7 @@
 import { type Ino, ROOT_INO, decodeDirent } from '../store/inode.ts'
 import { GROUP_LENGTH, isWellFormed, u64FromKey } from '../store/keys.ts'
 import { COLUMN, type InodeTable } from './inode-table.ts'
-import { showName } from './show-name.ts'
+import { showName } from '../show-name.ts'
 import type { VolumeView } from './volume-view.ts'
 
 const DEPTH_MAX = 4096

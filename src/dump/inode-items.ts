@@ -1,5 +1,5 @@
 /** Inodes with their names, attributes and extents. */
-import { showName } from '../check/show-name.ts'
+import { showName } from '../show-name.ts'
 import type { VolumeView } from '../check/volume-view.ts'
 import { FsError } from '../errors.ts'
 import { INODE_HAS_XATTRS, type Ino, ROOT_INO, decodeDirent, decodeInode } from '../store/inode.ts'

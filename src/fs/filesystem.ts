@@ -14,6 +14,7 @@ import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
+import { DamageLog } from './damage-log.ts'
 import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
 import { FileTable } from './file-table.ts'
@@ -34,8 +35,10 @@ import type {
   Opened,
   RenameRequest,
   WriteRequest,
+  XattrSetter,
 } from './operations.ts'
 import type { Processes } from './processes.ts'
+import type { Scrubber } from '../scrub/scrubber.ts'
 import { References } from './references.ts'
 import { rename } from './rename.ts'
 import { seek } from './seek.ts'
@@ -46,6 +49,7 @@ export interface FilesystemParts {
   readonly orphans: readonly Ino[]
   readonly kernel: KernelCache
   readonly processes: Processes
+  readonly scrubber?: Scrubber
   readonly options: FilesystemOptions
   readonly log: Logger
 }
@@ -61,6 +65,10 @@ export class Filesystem implements FilesystemOperations {
     for (const ino of orphans) reaper.addOrphan(ino)
     parts.engine.onMapReplaced = (ino, generation) => {
       reaper.addMap(ino, generation)
+    }
+    const damageLog = new DamageLog(parts.engine.clock, parts.log)
+    parts.engine.onDamage = (damage) => {
+      damageLog.note(damage)
     }
     const accessTimes = new AccessTimes(parts.engine, parts.options.noAccessTimes)
     const files = new FileTable()
@@ -232,9 +240,9 @@ export class Filesystem implements FilesystemOperations {
     name: string,
     value: Uint8Array,
     flags: number,
-    killsSetGroupId = false,
+    setter: XattrSetter = {},
   ): Awaitable<void> {
-    return xattrs.setXattr(this.context, ino, name, value, { flags, killsSetGroupId })
+    return xattrs.setXattr(this.context, ino, name, value, flags, setter)
   }
 
   listXattr(ino: Ino): Promise<readonly string[]> {

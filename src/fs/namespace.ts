@@ -56,7 +56,10 @@ export interface NewNode extends UnnamedNode {
 export function lookup(context: FsContext, parent: Ino, name: string): Attributes | undefined {
   if (name === '.' || name === '..') return lookupByNumber(context, parent, name)
   const dirent = findDirent(context, parent, name)
-  return dirent === undefined ? undefined : referenced(context, dirent.ino)
+  if (dirent === undefined) return undefined
+  if (context.engine.inodes.find(dirent.ino) !== undefined) return referenced(context, dirent.ino)
+  const what = `leads to inode ${dirent.ino}, which the index has lost`
+  throw context.engine.damaged({ ino: parent, offset: 0, block: undefined, what })
 }
 
 /** An inode that the kernel has only a number of, from a file handle, or the parent of such a one. */

@@ -92,6 +92,13 @@ export interface WriteRequest {
   takeMemory(): () => void
 }
 
+/** Who sets an extended attribute. */
+export interface XattrSetter {
+  readonly caller?: Caller
+  /** Whether who sets an ACL is not of the file's group. */
+  readonly killsSetGroupId?: boolean
+}
+
 export interface IoctlRequest {
   readonly ino: Ino
   readonly fh: FileHandle
@@ -189,16 +196,13 @@ export interface FilesystemOperations {
   statistics(): Awaitable<FilesystemStatistics>
 
   getXattr(ino: Ino, name: string): Awaitable<Uint8Array>
-  /**
-   * `flags`: 1 = XATTR_CREATE, 2 = XATTR_REPLACE; `killsSetGroupId`: who sets an ACL is not of the
-   * file's group.
-   */
+  /** `flags`: 1 = XATTR_CREATE, 2 = XATTR_REPLACE. */
   setXattr(
     ino: Ino,
     name: string,
     value: Uint8Array,
     flags: number,
-    killsSetGroupId?: boolean,
+    setter?: XattrSetter,
   ): Awaitable<void>
   listXattr(ino: Ino): Awaitable<readonly string[]>
   removeXattr(ino: Ino, name: string): Awaitable<void>

@@ -12,7 +12,7 @@ import {
   removeControl,
   setControl,
 } from './control-xattrs.ts'
-import type { Awaitable } from './operations.ts'
+import type { Awaitable, XattrSetter } from './operations.ts'
 import { assertMutable } from './protection.ts'
 import { assertSpaceForMetadata } from './space.ts'
 
@@ -21,11 +21,6 @@ const NAME_LENGTH_MAX = 255
 const VALUE_SIZE_MAX = 65_536
 const CREATE = 1
 const REPLACE = 2
-
-export interface SetOptions {
-  readonly flags: number
-  readonly killsSetGroupId: boolean
-}
 
 /** Throws FsError EOPNOTSUPP for a namespace that is not kept, EINVAL or ERANGE. */
 function checkName(name: string): void {
@@ -60,10 +55,11 @@ export function setXattr(
   ino: Ino,
   name: string,
   value: Uint8Array,
-  { flags, killsSetGroupId }: SetOptions,
+  flags: number,
+  { caller, killsSetGroupId = false }: XattrSetter,
 ): Awaitable<void> {
   if (isControlName(name)) {
-    return setControl(context, ino, name, Buffer.from(value).toString('latin1').trimEnd())
+    return setControl(context, ino, name, Buffer.from(value).toString('latin1').trimEnd(), caller)
   }
   checkName(name)
   if (value.length > VALUE_SIZE_MAX) {

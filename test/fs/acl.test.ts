@@ -57,9 +57,9 @@ test('setting an ACL ends set-group-id for who is not of the group', TIMEOUT, as
   const { fs } = await v.freshFilesystem()
   const { ino } = await v.createFile(fs, v.ROOT, 'a')
   await fs.setAttributes(ino, { mode: 0o102755 })
-  await fs.setXattr(ino, ACCESS, FULL, 0, false)
+  await fs.setXattr(ino, ACCESS, FULL, 0)
   assert.equal((await stat(fs, ino)).mode & 0o7777, 0o2741)
-  await fs.setXattr(ino, ACCESS, FULL, 0, true)
+  await fs.setXattr(ino, ACCESS, FULL, 0, { killsSetGroupId: true })
   assert.equal((await stat(fs, ino)).mode & 0o7777, 0o741)
 })
 

@@ -9,6 +9,7 @@ import {
   moveName,
   nodeAt,
   removeName,
+  NO_XATTRS,
 } from '../crash/model.ts'
 import { type LooseNode, laterContents } from './compare.ts'
 import type { OpenedFile, Session } from './session.ts'
@@ -40,7 +41,7 @@ async function make(
   await session.step({
     apply: (state) => {
       state.names.set(command.path, ino)
-      state.nodes.set(ino, { mode, content, xattrs: '' })
+      state.nodes.set(ino, { mode, content, xattrs: NO_XATTRS })
     },
     run: async () => {
       ino = (await session.worker.run(command)).ino ?? 0
@@ -56,7 +57,7 @@ export async function setXattr(
   name: string,
   value: Uint8Array,
 ): Promise<void> {
-  const xattrs = `${name}=${Buffer.from(value).toString('latin1')}`
+  const xattrs = new Map([[name, Buffer.from(value).toString('latin1')]])
   const command = { do: 'setxattr', path, name, data: base64(value) } as const
   await change(session, command, (state, ino) => {
     changeNode(state, ino, { xattrs })
@@ -172,7 +173,7 @@ export async function open(session: Session, path: string): Promise<void> {
   const { xattrs } = nodeAt(session.oracle.live, path)
   await session.worker.run({ do: 'open', path })
   const ino = inoAt(session.oracle.live, path)
-  session.opened.set(path, { ino, isAtomic: xattrs === 'user.atomic=1' })
+  session.opened.set(path, { ino, isAtomic: xattrs.get('user.atomic') === '1' })
 }
 
 async function publish(

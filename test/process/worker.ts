@@ -67,8 +67,11 @@ function stateOf(nodes: readonly ObservedNode[]): State {
   const state = emptyState()
   for (const { path, ino, mode, content, xattrs } of nodes) {
     state.names.set(path, ino)
-    const lines = xattrs.map(([name, value]) => `${name}=${decode(value).toString('latin1')}`)
-    state.nodes.set(ino, { mode, content: decode(content), xattrs: lines.toSorted().join('\n') })
+    state.nodes.set(ino, {
+      mode,
+      content: decode(content),
+      xattrs: new Map(xattrs.map(([name, value]) => [name, decode(value).toString('latin1')])),
+    })
   }
   return state
 }

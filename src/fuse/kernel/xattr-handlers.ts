@@ -24,11 +24,14 @@ export const listXattr: Handler = (edge, { ino, body }) => {
   )
 }
 
-export const setXattr: Handler = (edge, { ino, body }) => {
+export const setXattr: Handler = (edge, { ino, caller, body }) => {
   const isExtended = (edge.features() & FEATURE.SETXATTR_EXT) !== 0
   const { name, value, flags, kernelFlags } = decodeSetXattr(body, isExtended)
   const killsSetGroupId = (kernelFlags & SETXATTR_ACL_KILL_SGID) !== 0
-  return whenReady(edge.filesystem.setXattr(ino, name, value, flags, killsSetGroupId), encodeDone)
+  return whenReady(
+    edge.filesystem.setXattr(ino, name, value, flags, { caller, killsSetGroupId }),
+    encodeDone,
+  )
 }
 
 export const removeXattr: Handler = (edge, { ino, body }) =>

@@ -1,6 +1,6 @@
 /** Decoders of what a volume holds: each returns what the program can work with, or an FsError. */
 import assert from 'node:assert/strict'
-import { describeKey } from '../../../src/check/describe-key.ts'
+import { describeKey } from '../../../src/store/describe-key.ts'
 import { BLOCK_SIZE } from '../../../src/device/device.ts'
 import * as inodes from '../../../src/store/inode.ts'
 import { inodeKey, isWellFormed, leafKey, u64FromKey } from '../../../src/store/keys.ts'
