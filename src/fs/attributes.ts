@@ -4,6 +4,7 @@ import { INODE_HAS_XATTRS, type Ino, type Inode, isDirectory, isFile } from '../
 import type { Change } from '../txn/change.ts'
 import { stageTruncate } from '../txn/stage.ts'
 import type { FileState, ShadowFork } from '../txn/shadow-fork.ts'
+import { assertAlive } from './alive.ts'
 import { afterTruncateByName } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import type { AttributeChanges, Attributes, Awaitable } from './operations.ts'
@@ -49,6 +50,7 @@ export function setAttributes(
   changes: AttributeChanges,
 ): Awaitable<Attributes> {
   context.engine.health.assertWritable()
+  assertAlive(context, ino)
   if (changes.size !== undefined) return truncateFirst(context, ino, changes, changes.size)
   return changeRest(context, ino, changes)
 }

@@ -17,6 +17,7 @@ import {
 } from '../store/inode.ts'
 import type { Change } from '../txn/change.ts'
 import { publish } from '../txn/publish.ts'
+import { assertAlive } from './alive.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { publishDurably } from './data.ts'
 import { rollback } from './rollback.ts'
@@ -69,6 +70,7 @@ export async function setControl(
 ): Promise<void> {
   const inode = context.engine.inodes.get(ino)
   context.engine.health.assertWritable()
+  assertAlive(context, ino)
   switch (name) {
     case 'user.atomic':
       await setAtomic(context, inode, value)

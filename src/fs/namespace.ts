@@ -14,6 +14,7 @@ import {
   newInode,
 } from '../store/inode.ts'
 import { discardLocked } from '../txn/discard.ts'
+import { assertAlive } from './alive.ts'
 import { getAttributes } from './attributes.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { addName, checkNewName, dropLink, findDirent, getDirent, removeName } from './names.ts'
@@ -41,6 +42,7 @@ export function lookup(context: FsContext, parent: Ino, name: string): Attribute
 
 /** Attributes of an inode that the kernel now has one reference more to. */
 export function referenced(context: FsContext, ino: Ino): Attributes {
+  assertAlive(context, ino)
   const attributes = getAttributes(context, ino)
   context.references.add(ino)
   return attributes
@@ -163,6 +165,14 @@ export function reapIfForgotten(context: FsContext, ino: Ino): void {
   if (inode === undefined || inode.nlink > 0) return
   if (context.references.has(ino) || context.files.isOpen(ino)) return
   const file = context.files.find(ino)
+  if (file?.lock.isHeld === true) {
+    // Something is under way that will look for what it has staged.
+    void file.lock.acquire().then((release) => {
+      release()
+      reapIfForgotten(context, ino)
+    })
+    return
+  }
   if (file !== undefined) {
     discardLocked(context.engine, file)
     context.files.settle(file)

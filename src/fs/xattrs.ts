@@ -2,6 +2,7 @@
 import { FsError } from '../errors.ts'
 import { INODE_HAS_XATTRS, type Ino } from '../store/inode.ts'
 import { xattrGroup, xattrKey } from '../store/keys.ts'
+import { assertAlive } from './alive.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import {
   getControl,
@@ -61,6 +62,7 @@ export function setXattr(
     throw new FsError('E2BIG', `An attribute has ${VALUE_SIZE_MAX} bytes at most`)
   }
   return whenRoom(context, () => {
+    assertAlive(context, ino)
     const exists = find(context, ino, name) !== undefined
     if (flags === CREATE && exists) throw new FsError('EEXIST', `"${name}" is set`)
     if (flags === REPLACE && !exists) throw new FsError('ENODATA', `"${name}" is not set`)
@@ -85,6 +87,7 @@ export function removeXattr(context: FsContext, ino: Ino, name: string): Awaitab
   if (isControlName(name)) return removeControl(context, ino, name)
   checkName(name)
   return whenRoom(context, () => {
+    assertAlive(context, ino)
     if (find(context, ino, name) === undefined) {
       throw new FsError('ENODATA', `Inode ${ino} has no "${name}"`)
     }
