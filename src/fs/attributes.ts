@@ -5,6 +5,7 @@ import type { Change } from '../txn/change.ts'
 import { stageTruncate } from '../txn/stage.ts'
 import type { FileState, ShadowFork } from '../txn/shadow-fork.ts'
 import { followMode } from './acl-xattrs.ts'
+import { assertAlive } from './alive.ts'
 import { afterTruncateByName } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import type { AttributeChanges, Attributes, Awaitable } from './operations.ts'
@@ -52,6 +53,7 @@ export function setAttributes(
 ): Awaitable<Attributes> {
   context.engine.health.assertWritable()
   assertAttributesMutable(context.engine.inodes.get(ino), changes)
+  assertAlive(context, ino)
   if (changes.size !== undefined) return truncateFirst(context, ino, changes, changes.size)
   return changeRest(context, ino, changes)
 }

@@ -17,6 +17,7 @@ import {
 } from '../store/inode.ts'
 import type { Change } from '../txn/change.ts'
 import { publish } from '../txn/publish.ts'
+import { assertAlive } from './alive.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { publishDurably } from './data.ts'
 import type { Caller } from './operations.ts'
@@ -80,6 +81,7 @@ export async function setControl(
     return
   }
   context.engine.health.assertWritable()
+  assertAlive(context, ino)
   switch (name) {
     case 'user.atomic':
       await setAtomic(context, inode, value)

@@ -7,6 +7,7 @@ import { readFile } from '../txn/read.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
 import { mustWait, writersTurn } from '../txn/spill.ts'
 import { stageWrite } from '../txn/stage.ts'
+import { assertAlive } from './alive.ts'
 import { getAttributes, hasPrivileges, killPrivileges, truncate } from './attributes.ts'
 import { onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
@@ -34,6 +35,7 @@ export function open(context: FsContext, ino: Ino, flags: number): Awaitable<Ope
   const inode = context.engine.inodes.get(ino)
   if (!isFile(inode)) throw new FsError('EINVAL', `Inode ${ino} is not a regular file`)
   assertOpenable(inode, flags)
+  assertAlive(context, ino)
   const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
   if (isWriter || (flags & OPEN_TRUNC) !== 0) context.engine.health.assertWritable()
   const handle = context.files.open(ino, flags)

@@ -8,6 +8,7 @@ import { TYPE_DIRECTORY, decodeDirent, isDirectory } from '../store/inode.ts'
 import { showName } from '../show-name.ts'
 import { direntGroup } from '../store/keys.ts'
 import type { FsContext } from './context.ts'
+import { findDirent } from './names.ts'
 import type { DirectoryEntry, FileHandle, Ino } from './operations.ts'
 
 const DOT_COOKIE = 1
@@ -32,7 +33,22 @@ export async function readDirectory(
     directory.entries = await list(context, directory.ino)
   }
   const { entries } = directory
-  return entries.slice(firstBehind(entries, offset))
+  return stillThere(context, directory.ino, entries.slice(firstBehind(entries, offset)))
+}
+
+/**
+ * Leaves out what was removed or replaced since the listing was taken: the kernel would believe
+ * READDIRPLUS, and go on showing the old file under that name.
+ */
+function* stillThere(
+  context: FsContext,
+  parent: Ino,
+  entries: readonly DirectoryEntry[],
+): Generator<DirectoryEntry, void> {
+  for (const entry of entries) {
+    const isSelf = entry.nextOffset <= DOT_DOT_COOKIE
+    if (isSelf || findDirent(context, parent, entry.name)?.ino === entry.ino) yield entry
+  }
 }
 
 async function list(context: FsContext, ino: Ino): Promise<DirectoryEntry[]> {

@@ -18,6 +18,7 @@ import {
 import { discardLocked } from '../txn/discard.ts'
 import type { Change } from '../txn/change.ts'
 import { inheritAcl } from './acl-xattrs.ts'
+import { assertAlive } from './alive.ts'
 import { getAttributes } from './attributes.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import {
@@ -71,6 +72,7 @@ function lookupByNumber(context: FsContext, ino: Ino, name: '.' | '..'): Attribu
 
 /** Attributes of an inode that the kernel now has one reference more to. */
 export function referenced(context: FsContext, ino: Ino): Attributes {
+  assertAlive(context, ino)
   const attributes = getAttributes(context, ino)
   context.references.add(ino)
   return attributes
@@ -220,6 +222,14 @@ export function reapIfForgotten(context: FsContext, ino: Ino): void {
   if (inode === undefined || inode.nlink > 0) return
   if (context.references.has(ino) || context.files.isOpen(ino)) return
   const file = context.files.find(ino)
+  if (file?.lock.isHeld === true) {
+    // Something is under way that will look for what it has staged.
+    void file.lock.acquire().then((release) => {
+      release()
+      reapIfForgotten(context, ino)
+    })
+    return
+  }
   if (file !== undefined) {
     discardLocked(context.engine, file)
     context.files.settle(file)

@@ -4,6 +4,7 @@ import { INODE_HAS_XATTRS, type Ino } from '../store/inode.ts'
 import { xattrGroup, xattrKey } from '../store/keys.ts'
 import { setAcl } from './acl-xattrs.ts'
 import { isAclName } from './acl.ts'
+import { assertAlive } from './alive.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import {
   getControl,
@@ -67,6 +68,7 @@ export function setXattr(
   }
   assertMutable(context.engine.inodes.get(ino))
   return whenRoom(context, () => {
+    assertAlive(context, ino)
     const exists = find(context, ino, name) !== undefined
     if (flags === CREATE && exists) throw new FsError('EEXIST', `"${name}" is set`)
     if (flags === REPLACE && !exists) throw new FsError('ENODATA', `"${name}" is not set`)
@@ -93,6 +95,7 @@ export function removeXattr(context: FsContext, ino: Ino, name: string): Awaitab
   checkName(name)
   assertMutable(context.engine.inodes.get(ino))
   return whenRoom(context, () => {
+    assertAlive(context, ino)
     if (find(context, ino, name) === undefined) {
       throw new FsError('ENODATA', `Inode ${ino} has no "${name}"`)
     }

@@ -58,6 +58,8 @@ export const FILE_BLOCKS_MAX = 0xffff_fffe
 export const FILE_SIZE_MAX = FILE_BLOCKS_MAX * BLOCK_SIZE
 
 const MODE_MAX = 0xffff
+/** With the highest bit, bitwise operators give negative numbers. */
+const FLAGS_MAX = 0x7fff_ffff
 /** One more is a number of 32 bits still. */
 const COUNT_MAX = 0xffff_fffe
 
@@ -126,7 +128,7 @@ export function decodeInode(ino: Ino, body: Uint8Array): Inode {
     gid: input.u32(),
     nlink: input.bounded('u32', COUNT_MAX, 'a link count'),
     rdev: input.u32(),
-    flags: input.u32(),
+    flags: input.bounded('u32', FLAGS_MAX, 'flags'),
     mapGeneration: input.bounded('u32', COUNT_MAX, 'a generation'),
     size: input.bounded('u64', FILE_SIZE_MAX, 'a size'),
     blockCount: input.bounded('u64', COUNT_MAX, 'a block count'),

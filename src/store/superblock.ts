@@ -141,7 +141,7 @@ export function checkFeatures(name: string, superblock: Superblock): 'read-write
         `${FORMAT_MAJOR}.x; use a newer oatomic`,
     )
   }
-  const unknown = superblock.incompatible & ~INCOMPATIBLE_KNOWN
+  const unknown = (superblock.incompatible & ~INCOMPATIBLE_KNOWN) >>> 0
   if (unknown !== 0) {
     throw new FsError(
       'EINVAL',

@@ -103,7 +103,7 @@ test('an inode that counts less than it has is an error of the volume', TIMEOUT,
     const { fs, volume } = await open(damaged)
     await refuses('EIO', () => fs.unlink(v.ROOT, 'b'))
     assert.equal(volume.engine.health.failed, false)
-    assert.equal(await text(fs, b), 'content of b')
+    assert.equal((await fs.getAttributes(b)).size, 'content of b'.length)
   }
 })
 

@@ -113,3 +113,19 @@ test('a renamed entry is listed at its new place', TIMEOUT, async () => {
   await fs.rename(renameRequest('a', 'z'))
   assert.deepEqual(await namesIn(fs, v.ROOT), ['b', 'c', 'z'])
 })
+
+test('a listing does not show what was removed or replaced since it began', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  for (const name of ['a', 'b', 'c', 'd']) await fileWith(fs, name, name)
+  const fh = fs.openDirectory(v.ROOT)
+  const begun = [...(await fs.readDirectory(fh, 0))]
+  const first = begun.find(({ name }) => name === 'a')
+  await fs.unlink(v.ROOT, 'b')
+  await fs.rename(renameRequest('d', 'c'))
+  const rest = [...(await fs.readDirectory(fh, first?.nextOffset ?? 0))]
+  assert.deepEqual(
+    rest.map(({ name }) => name),
+    [],
+  )
+  assert.deepEqual(await namesIn(fs, v.ROOT), ['a', 'c'])
+})

@@ -77,3 +77,16 @@ test('forget() of more references than there are changes nothing', TIMEOUT, asyn
     fs.forget(ino, 1)
   })
 })
+
+test('a file that nobody knows any more is not changed while it is freed', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const ino = await fileWith(fs, 'a', 'content')
+  await fs.unlink(v.ROOT, 'a')
+  fs.forget(ino, 1)
+  await refuses('ESTALE', () => fs.open(ino, v.O_RDWR, v.CALLER))
+  await refuses('ESTALE', () => fs.remember(ino))
+  await refuses('ESTALE', () => fs.setAttributes(ino, { size: 3 }))
+  await refuses('ESTALE', () => fs.setXattr(ino, 'user.x', Buffer.from('x'), 0))
+  await refuses('ESTALE', () => fs.setXattr(ino, 'user.atomic', Buffer.from('1'), 0))
+  await fs.finish()
+})

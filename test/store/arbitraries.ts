@@ -27,7 +27,7 @@ export const inode = (): fc.Arbitrary<Inode> =>
       gid: u32(),
       nlink: fc.nat(0xffff_fffe),
       rdev: u32(),
-      flags: u32(),
+      flags: fc.nat(0x7fff_ffff),
       mapGeneration: fc.nat(0xffff_fffe),
       size: fc.nat(FILE_SIZE_MAX),
       blockCount: fc.nat(0xffff_fffe),

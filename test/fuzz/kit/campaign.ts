@@ -37,6 +37,7 @@ const PROGRESS_MS = 1000
 const INPUT_CPU_MS_MAX = 5000
 const FINDINGS_MAX = 20
 const MINIMISE_RUNS_MAX = 2000
+const MINIMISE_MS_MAX = 20_000
 
 /** The share of the time that looking at the coverage may take. */
 const SAMPLING_SHARE = 0.1
@@ -135,6 +136,7 @@ class Campaign {
     if (this.findings.has(signature)) return
     const small = await minimise(input, async (each) => this.failsAs(signature, each), {
       runsMax: MINIMISE_RUNS_MAX,
+      timeMsMax: MINIMISE_MS_MAX,
     })
     const message = messageOf((await this.failureOf(small)) ?? error)
     const { seed } = this.options

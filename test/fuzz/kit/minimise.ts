@@ -4,18 +4,21 @@ import type { Input } from './target.ts'
 export interface MinimiseOptions {
   /** How often the target is run at most. */
   readonly runsMax: number
+  readonly timeMsMax: number
 }
 
 /** Requires: `fails(input)`. */
 export async function minimise(
   input: Input,
   fails: (input: Input) => Promise<boolean>,
-  { runsMax }: MinimiseOptions,
+  { runsMax, timeMsMax }: MinimiseOptions,
 ): Promise<Input> {
+  const deadline = performance.now() + timeMsMax
   let runs = 0
   let best = input
   const attempt = async (candidate: Input): Promise<boolean> => {
-    if (++runs > runsMax || !(await fails(candidate))) return false
+    if (++runs > runsMax || performance.now() > deadline) return false
+    if (!(await fails(candidate))) return false
     best = candidate
     return true
   }

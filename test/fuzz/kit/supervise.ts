@@ -8,23 +8,28 @@ import { decodeInput } from './input-codec.ts'
 import type { Input } from './target.ts'
 import type { WorkerOrder, WorkerReport } from './worker-link.ts'
 
-/** A worker says something each second, and once more for each failure that it makes smaller. */
-const SILENCE_MS_MAX = 90_000
 const HEAP_MIB_MAX = 1024
+
+/** A worker says something each second, and is silent while it makes a failure smaller. */
+const DEFAULTS = { script: join(import.meta.dirname, '..', 'worker.js'), silenceMsMax: 90_000 }
 
 export interface SliceResult extends CampaignResult {
   readonly coveredCount: number
 }
 
-export function runSlice(order: WorkerOrder): Promise<SliceResult> {
+/** Resolves also when the worker dies or hangs: with the input that it was running as a finding. */
+export function runSlice(
+  order: WorkerOrder,
+  { script, silenceMsMax } = DEFAULTS,
+): Promise<SliceResult> {
   const started = performance.now()
-  const worker = fork(join(import.meta.dirname, '..', 'worker.js'), [JSON.stringify(order)], {
+  const worker = fork(script, [JSON.stringify(order)], {
     execArgv: ['--enable-source-maps', `--max-old-space-size=${HEAP_MIB_MAX}`],
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   return new Promise((resolve) => {
-    watch(worker, (end) => {
+    watch(worker, silenceMsMax, (end) => {
       if (typeof end === 'object') {
         resolve(end)
         return
@@ -46,7 +51,11 @@ export function runSlice(order: WorkerOrder): Promise<SliceResult> {
 }
 
 /** Calls back once, with a worker's result or with what became of it. */
-function watch(worker: ChildProcess, onEnd: (end: SliceResult | string) => void): void {
+function watch(
+  worker: ChildProcess,
+  silenceMsMax: number,
+  onEnd: (end: SliceResult | string) => void,
+): void {
   let result: SliceResult | undefined
   let isSilent = false
   let errors = ''
@@ -54,7 +63,7 @@ function watch(worker: ChildProcess, onEnd: (end: SliceResult | string) => void)
     setTimeout(() => {
       isSilent = true
       worker.kill('SIGKILL')
-    }, SILENCE_MS_MAX)
+    }, silenceMsMax)
   let timer = startTimer()
   worker.stderr?.on('data', (text: Buffer) => {
     errors = (errors + text.toString()).slice(-4000)

@@ -6,7 +6,7 @@ import { withBody, withSuperblockFields } from '../../check/edit-image.ts'
 import { Random } from '../../support/random.ts'
 import * as v from '../../support/volume.ts'
 
-export const RING_BLOCKS = 256
+const RING_BLOCKS = 256
 
 export interface BaseVolume {
   /** Closed in order: all of it is in the index. */

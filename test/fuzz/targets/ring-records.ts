@@ -43,7 +43,7 @@ function generate(random: Random): Input {
 }
 
 /** Whole blocks again, with the checksum of the header right. */
-export function sealRecord(bytes: Uint8Array): Buffer {
+function sealRecord(bytes: Uint8Array): Buffer {
   const blockCount = Math.max(1, Math.ceil(bytes.length / BLOCK_SIZE))
   const record = Buffer.alloc(blockCount * BLOCK_SIZE)
   record.set(bytes)

@@ -4,9 +4,6 @@ import { LEAF_BLOCKS, Leaf } from '../../../src/store/leaf.ts'
 import type { Random } from '../../support/random.ts'
 import { fieldValue } from '../kit/mutate.ts'
 
-export const safeNumber = (random: Random): number =>
-  Number(fieldValue(random) & 0x1f_ffff_ffff_ffffn)
-
 export const number32 = (random: Random): number => Number(BigInt.asUintN(32, fieldValue(random)))
 
 export const time = (random: Random): bigint => BigInt.asIntN(64, fieldValue(random))

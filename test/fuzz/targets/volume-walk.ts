@@ -8,7 +8,7 @@ const ENTRIES_MAX = 200
 const READ_BYTES = 200_000
 
 /** One call, which may be refused but must end. */
-export async function use<Value>(
+async function use<Value>(
   what: string,
   work: () => Value | Promise<Value>,
 ): Promise<Value | undefined> {
