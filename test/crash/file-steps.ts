@@ -75,14 +75,15 @@ export async function write(
   session.staged.set(ino, content)
 }
 
-/** Writes one byte of each block, the even blocks before the odd ones. */
+/** Writes one byte of each block: the last block first, then the even ones, then the odd ones. */
 export async function scatter(
   session: Session,
   path: string,
   blockCount: number,
   data: Uint8Array,
 ): Promise<void> {
-  for (let first = 0; first < 2; first++) {
+  const last = blockCount - 1
+  for (const first of [last, 0, 1]) {
     for (let block = first; block < blockCount; block += 2) {
       await write(session, path, block * BLOCK_SIZE + 9, data.subarray(block, block + 1))
     }

@@ -17,7 +17,7 @@ import { parseWorkload, printWorkload } from './text.ts'
 import { NO_TOTALS, type Totals, sumOf } from './totals.ts'
 
 const TIMEOUT = { timeout: 240_000 }
-const STATE_COUNT = 4000
+const STATE_COUNT = 3300
 const STATE_COUNT_MIN = 3000
 
 test('a slice of the campaign finds no state that is not allowed', TIMEOUT, async (t) => {

@@ -3,11 +3,12 @@
  * "Finding crash-consistency bugs with bounded black-box crash testing"): operations with few
  * arguments, then a persistence point after each, then what they need so that they are possible.
  *
- *   - The setup makes the files that are used, with content, and a checkpoint.
+ *   - The setup makes the files that are used, with content, and a checkpoint. With one and two
+ *     operations `a` begins with nothing staged, or with something.
  *   - Files are alike but for being atomic or ordinary, so the first that is used is `a`: that
  *     leaves out sequences that only differ by the files' names.
  *   - Between operations nothing, an fsync of the file, or a checkpoint; at the end an fsync of the
- *     file or of the directory. Crashes are tried at every event, so the end needs no other case.
+ *     file, of the directory, or a checkpoint.
  *   - Three operations are of the choices that are marked, with nothing or an fsync between.
  */
 import { invariant } from '../../../src/errors.ts'
@@ -27,10 +28,19 @@ interface Entry {
   readonly variants: readonly Variant[]
   /** Whether a is atomic, and b. */
   readonly kinds: readonly boolean[]
+  /** Whether something is written to a and not published at the beginning. */
+  readonly isStaged: boolean
 }
 
 const FILES_OF = [[''], ['a', 'b'], ['ab', 'ba']] as const
-const LAST: readonly Persistence[] = ['fsync', 'syncdir']
+const SINGLES = [[true], [false]] as const
+const PAIRS = [
+  [true, true],
+  [true, false],
+  [false, true],
+  [false, false],
+] as const
+const LAST: readonly Persistence[] = ['fsync', 'syncdir', 'checkpoint']
 
 export class Enumeration {
   readonly length: number
@@ -80,14 +90,15 @@ function* entriesOf(
     return
   }
   const usesB = chosen.some(({ files }) => files.includes('b'))
-  for (const a of [true, false]) {
-    if (!usesB) yield { variants: chosen, kinds: [a] }
-    else for (const b of [true, false]) yield { variants: chosen, kinds: [a, b] }
+  const kindsOf = usesB ? PAIRS : SINGLES
+  for (const kinds of kindsOf) {
+    yield { variants: chosen, kinds, isStaged: false }
+    if (chosen.length < 3) yield { variants: chosen, kinds, isStaged: true }
   }
 }
 
 function workloadOf(
-  { variants, kinds }: Entry,
+  { variants, kinds, isStaged }: Entry,
   persistences: readonly Persistence[],
   index: number,
 ): Workload | undefined {
@@ -97,6 +108,7 @@ function workloadOf(
   const composer = new Composer(new Set(atomicPaths))
   for (const role of used) for (const operation of setupOf(role)) composer.add(operation)
   composer.add({ type: 'checkpoint' })
+  if (isStaged) composer.add(STAGED)
   const setup = composer.take()
   for (const [i, { choice, files }] of variants.entries()) {
     const [x, y] = files.startsWith('b') ? roles.toReversed() : roles
@@ -107,6 +119,8 @@ function workloadOf(
   const timing = 1 + (index % 7)
   return { ringBlocks: 256, spaceBlocks: 0, timing, setup, operations: composer.take() }
 }
+
+const STAGED: Operation = { type: 'write', handle: 'a', offset: 6000, length: 9000, data: 3 }
 
 function roleOf(handle: string, isAtomic: boolean): Role {
   return { path: `/${handle}`, handle, isAtomic }

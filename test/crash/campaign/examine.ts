@@ -15,7 +15,7 @@ const TIMEOUT_MS = 120_000
 /** Moments of a long run that are tried, and of one with a commit of many records. */
 const MOMENTS_MAX = 120
 const LARGE_EVENTS = 600
-const LARGE_MOMENTS_MAX = 24
+const LARGE_MOMENTS_MAX = 12
 
 /** Moments of one recovery that are cut. */
 const RECOVERY_MOMENTS = 12

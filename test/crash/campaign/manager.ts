@@ -61,6 +61,7 @@ export class Manager {
   }
 
   private async runWorker(job: number): Promise<void> {
+    if (this.end !== undefined) return
     const { seed, jobCount, all, stateCount, levelPart } = this.options
     const worker = fork(join(import.meta.dirname, 'worker.js'), {
       execArgv: ['--enable-source-maps'],

@@ -4,8 +4,7 @@ import { Composer } from './composer.ts'
 import type { Operation, Workload } from './operations.ts'
 import { FILES, openFile, randomOperation } from './random-operation.ts'
 
-/** One sequence in so many has a commit that does not fit a record of the smallest ring. */
-const LARGE_ONE_IN = 50
+/** Single blocks that do not fit a record of the smallest ring. */
 const LARGE_BLOCKS = 4200
 
 const FSYNC: Operation = { type: 'fsync', handles: ['a'] }
@@ -17,12 +16,14 @@ export interface RandomOptions {
 }
 
 export function randomSequence(random: Random, options: RandomOptions = {}): Workload {
-  if (options.length === undefined && random.oneIn(LARGE_ONE_IN)) return largeSequence(random)
   const ringBlocks = options.ringBlocks ?? random.pick([256, 300, 1024])
   const spaceBlocks = random.oneIn(3) ? random.pick([400, 1000]) : 0
   const composer = new Composer(new Set(['/a', '/d/a']), spaceBlocks > 0)
   const length = options.length ?? 4 + random.int(28)
-  for (const path of random.shuffle(FILES).slice(0, 3)) composer.add(openFile(path, random))
+  for (const path of random.shuffle(FILES).slice(0, 3)) {
+    composer.add(openFile(path, random))
+    composer.add({ type: 'atomic', path, on: !random.oneIn(3) })
+  }
   const setup = composer.take()
   const operations: Operation[] = []
   while (operations.length < length) {
@@ -33,7 +34,7 @@ export function randomSequence(random: Random, options: RandomOptions = {}): Wor
 }
 
 /** Around commits that write the file's whole map anew, and one that drops it. */
-function largeSequence(random: Random): Workload {
+export function largeSequence(random: Random): Workload {
   const composer = new Composer(new Set(['/a']))
   composer.add({ type: 'create', path: '/a', handle: 'a', process: 1 })
   composer.add({ type: 'atomic', path: '/a', on: random.oneIn(2) })

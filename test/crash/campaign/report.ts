@@ -47,6 +47,7 @@ export function showReport(report: Report): string {
         `| ${series} operations | ${number(sequences[series])} | ${number(workloads[series])} |`,
     ),
     `| random | | ${number(workloads.random)} |`,
+    `| with commits of many records | | ${number(workloads.large)} |`,
     `| on LevelDB | | ${number(totals.levelWorkloads)} |`,
     '',
     `${number(totals.moments)} events at which crashes were tried; ${number(totals.impossible)} sequences were impossible.`,

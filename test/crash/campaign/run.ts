@@ -34,12 +34,12 @@ async function main(parameters: string[]): Promise<number> {
 async function runCampaign(options: Options): Promise<number> {
   const manager = new Manager(options)
   const { sequences } = manager
-  print(
-    `Seed ${options.seed}; sequences of one, two and three operations: ${sequences.one}, ${sequences.two}, ${sequences.three}`,
-  )
   process.on('SIGINT', () => {
     manager.stop('Ctrl-C')
   })
+  print(
+    `Seed ${options.seed}; sequences of one, two and three operations: ${sequences.one}, ${sequences.two}, ${sequences.three}`,
+  )
   manager.onViolation = (violation) => {
     const path = writeRegression(REGRESSIONS, violation)
     print(`\n${showViolation(violation).join('\n')}kept as ${path}`)

@@ -5,9 +5,9 @@
 import { Random } from '../../support/random.ts'
 import { Enumeration } from './enumeration.ts'
 import type { Workload } from './operations.ts'
-import { randomSequence } from './random-sequence.ts'
+import { largeSequence, randomSequence } from './random-sequence.ts'
 
-export const SERIES = ['one', 'two', 'three', 'random'] as const
+export const SERIES = ['one', 'two', 'three', 'random', 'large'] as const
 export type Series = (typeof SERIES)[number]
 
 export interface Planned {
@@ -36,26 +36,38 @@ export function sequenceCounts(): Readonly<Record<'one' | 'two' | 'three', numbe
   }
 }
 
-/** Of each series in one round: a random sequence takes ten times as long as a short one. */
-const ROUND = { two: 4, three: 4, random: 1 } as const
+/** How many workloads of one series come in every so-manieth round. */
+interface Turn {
+  readonly planned: Generator<Planned>
+  readonly count: number
+  readonly every: number
+}
 
-/** All of one operation; then rounds of two, three and random ones, random ones for ever. */
+/**
+ * Rounds of all series until they are over; of random ones for ever. A random sequence takes ten times
+ * as long as a short one, and one with commits of many records a hundred times.
+ */
 export function* schedule(share: Share): Generator<Planned> {
-  yield* enumerated('one', share)
-  let turns = [
-    { count: ROUND.two, planned: enumerated('two', share), isOver: false },
-    { count: ROUND.three, planned: enumerated('three', share), isOver: false },
-    ...(share.all ? [] : [{ count: ROUND.random, planned: randomOnes(share), isOver: false }]),
+  let turns: Turn[] = [
+    { planned: enumerated('one', share), count: 3, every: 1 },
+    { planned: enumerated('two', share), count: 4, every: 1 },
+    { planned: enumerated('three', share), count: 4, every: 1 },
   ]
-  while (turns.length > 0) {
+  if (!share.all) {
+    turns.push({ planned: randomOnes('random', share), count: 1, every: 1 })
+    turns.push({ planned: randomOnes('large', share), count: 1, every: 20 })
+  }
+  for (let round = 1; turns.length > 0; round++) {
+    const over = new Set<Turn>()
     for (const turn of turns) {
-      for (let i = 0; i < turn.count && !turn.isOver; i++) {
+      if (round % turn.every !== 0) continue
+      for (let i = 0; i < turn.count && !over.has(turn); i++) {
         const { done, value } = turn.planned.next()
-        if (done === true) turn.isOver = true
+        if (done === true) over.add(turn)
         else yield value
       }
     }
-    turns = turns.filter(({ isOver }) => !isOver)
+    turns = turns.filter((turn) => !over.has(turn))
   }
 }
 
@@ -86,9 +98,13 @@ function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b)
 }
 
-function* randomOnes({ seed, job, jobCount }: Share): Generator<Planned> {
+function* randomOnes(
+  series: 'random' | 'large',
+  { seed, job, jobCount }: Share,
+): Generator<Planned> {
   for (let i = job; ; i += jobCount) {
     const random = new Random(Math.imul(seed + 1, 0x9e3779b1) + i)
-    yield { series: 'random', workload: randomSequence(random) }
+    const workload = series === 'random' ? randomSequence(random) : largeSequence(random)
+    yield { series, workload }
   }
 }

@@ -32,7 +32,7 @@ const NO_STATES: Totals['built'] = {
 }
 
 export const NO_TOTALS: Totals = {
-  workloads: { one: 0, two: 0, three: 0, random: 0 },
+  workloads: { one: 0, two: 0, three: 0, random: 0, large: 0 },
   levelWorkloads: 0,
   impossible: 0,
   moments: 0,
