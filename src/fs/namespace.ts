@@ -108,7 +108,9 @@ export function makeUnnamedNow(context: FsContext, node: UnnamedNode): Attribute
   change.putOrphan(inode.ino)
   engine.commit(change)
   context.references.linkable.add(inode.ino)
-  return referenced(context, inode.ino)
+  // Known before it is looked at: without a name and unknown it would be gone.
+  context.references.add(inode.ino)
+  return getAttributes(context, inode.ino)
 }
 
 function addInode(context: FsContext, change: Change, inode: Inode, node: UnnamedNode): void {
