@@ -1,7 +1,7 @@
 /** F6, F14, F15, F16: keys as such, and the small kinds of them. */
 import { INODE_HAS_XATTRS, type Ino } from '../store/inode.ts'
 import { prefixEnd, u32FromKey, u64FromKey } from '../store/keys.ts'
-import { PREFIXES, describeKey, isWellFormed } from './describe-key.ts'
+import { PREFIXES, describeKey, isWellFormed } from '../store/describe-key.ts'
 import { COLUMN, type InodeTable } from './inode-table.ts'
 import type { VolumeView } from './volume-view.ts'
 

@@ -1,11 +1,11 @@
 /** F8, F12, F13: the entries of directories, which also count names and entries for the table. */
 import { type Dirent, type Ino, ROOT_INO, TYPE_MASK, decodeDirent } from '../store/inode.ts'
 import { GROUP_LENGTH, u64FromKey } from '../store/keys.ts'
-import { isWellFormed } from './describe-key.ts'
+import { isWellFormed } from '../store/describe-key.ts'
 import { isDirectoryRow } from './check-inodes.ts'
 import type { Sink } from './findings.ts'
 import { COLUMN, type InodeTable } from './inode-table.ts'
-import { showName } from './show-name.ts'
+import { showName } from '../show-name.ts'
 import type { VolumeView } from './volume-view.ts'
 
 const COOKIE_MIN = 3

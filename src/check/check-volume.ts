@@ -28,6 +28,8 @@ export interface CheckOptions {
   /** Whether the content of all files is read and compared with its checksums. */
   readonly data: boolean
   readonly onProgress?: (progress: CheckProgress) => void
+  /** What was found before the volume was opened. */
+  readonly before?: readonly Finding[]
 }
 
 export interface CheckReport {
@@ -35,7 +37,7 @@ export interface CheckReport {
   /** All of them; of very many of one kind only the first are kept. */
   readonly findingCount: number
   readonly isClean: boolean
-  /** False when the superblock is lost, so that nothing else could be looked at. */
+  /** False when superblock or index are lost, so that nothing else could be looked at. */
   readonly isComplete: boolean
   readonly inodeCount: number
   readonly mappedCount: number
@@ -65,14 +67,30 @@ export async function checkVolume(
   const view = isLost ? undefined : await VolumeView.open(device, name, findings.add)
   const counts = { mappedCount: 0, verifiedCount: 0, recordCount: 0 }
   if (view !== undefined) Object.assign(counts, await checkView(view, table, options))
+  const { before = [] } = options
   return {
     ...counts,
-    findings: await finishFindings(view, table, findings.kept),
-    findingCount: findings.totalCount,
-    isClean: findings.isEmpty,
+    findings: [...before, ...(await finishFindings(view, table, findings.kept))],
+    findingCount: before.length + findings.totalCount,
+    isClean: before.length === 0 && findings.isEmpty,
     isComplete: view !== undefined,
     inodeCount: table.rowCount,
     timeMs: performance.now() - started,
+  }
+}
+
+/** The report on a volume whose index cannot be opened. */
+export function unopenable(findings: readonly Finding[]): CheckReport {
+  return {
+    findings,
+    findingCount: findings.length,
+    isClean: false,
+    isComplete: false,
+    inodeCount: 0,
+    mappedCount: 0,
+    verifiedCount: 0,
+    recordCount: 0,
+    timeMs: 0,
   }
 }
 

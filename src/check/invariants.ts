@@ -30,6 +30,7 @@ export const INVARIANTS = {
   F24: 'Numbers for new inodes are above those of all inodes.',
   F25: 'Every mapped block of a file with links has the content of its checksum.',
   F26: 'The last block of a file holds zeros behind the end.',
+  F27: 'Every file of the index has its checksums, and nothing is missing in front of a later batch.',
 } as const
 
 export type InvariantNumber = keyof typeof INVARIANTS

@@ -1,9 +1,9 @@
 /** Paths of some inodes, found in one pass over the entries of all directories. */
 import { type Ino, ROOT_INO, decodeDirent } from '../store/inode.ts'
 import { GROUP_LENGTH, u64FromKey } from '../store/keys.ts'
-import { isWellFormed } from './describe-key.ts'
+import { isWellFormed } from '../store/describe-key.ts'
 import { COLUMN, type InodeTable } from './inode-table.ts'
-import { showName } from './show-name.ts'
+import { showName } from '../show-name.ts'
 import type { VolumeView } from './volume-view.ts'
 
 const DEPTH_MAX = 4096

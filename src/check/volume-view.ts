@@ -2,7 +2,7 @@
  * A volume as recovery would see it, for reading only: the index with the ring's records on top.
  * Whatever is damaged is told to a sink and left out, so that the rest can still be looked at.
  */
-import type { Device, IndexOp } from '../device/device.ts'
+import type { Device, IndexOp, Ring } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import { type Replayed, replayRing } from '../journal/recovery.ts'
 import { Bitmap, GROUP_BLOCKS } from '../store/bitmap.ts'
@@ -10,9 +10,10 @@ import { MARKER_KEY, VOLUME_KEY, bitmapKey, prefixEnd, u32FromKey } from '../sto
 import { type Leaf, decodeLeaf } from '../store/leaf.ts'
 import { type Marker, decodeMarker } from '../store/marker.ts'
 import { openValue } from '../store/metadata.ts'
+import type { Op } from '../store/ops.ts'
 import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
 import { readSuperblocks, volumeMark } from '../volume/open.ts'
-import { describeKey } from './describe-key.ts'
+import { describeKey } from '../store/describe-key.ts'
 import type { Sink } from './findings.ts'
 import { Replay } from './replay.ts'
 
@@ -29,6 +30,8 @@ export class VolumeView {
   /** The bitmap with the records replayed, and where it could not be read. */
   readonly bitmap: Bitmap
   readonly unreadableGroups = new Set<number>()
+  /** Keys whose stored value is damaged, also where records have made a part of it anew. */
+  readonly damagedKeys = new Set<string>()
   /** Blocks that the bitmap of the last checkpoint has. */
   storedMappedCount = 0
   marker: Marker | undefined
@@ -44,14 +47,29 @@ export class VolumeView {
   }
 
   /** Throws FsError EINVAL where there is no superblock that this program can read. */
-  static async open(device: Device, name: string, sink: Sink): Promise<VolumeView> {
+  static async open(
+    device: Device,
+    name: string,
+    sink: Sink,
+    replayer: Replayer = replayAsRecovery,
+  ): Promise<VolumeView> {
     const superblock = chooseSuperblock(name, readSuperblocks(device))
     checkFeatures(name, superblock)
     const view = new VolumeView(device, superblock, sink)
     view.marker = view.decode(MARKER_KEY, view.stored(MARKER_KEY), decodeMarker)
     await view.loadBitmap()
-    view.replayRecords()
+    view.replayRecords(replayer)
     return view
+  }
+
+  /** What the records have changed: bodies, or null for a deleted key. */
+  get changes(): ReadonlyMap<string, Uint8Array | null> {
+    return this.replay.values
+  }
+
+  /** Pages of the records that are not at home yet. */
+  get pages(): ReadonlyMap<number, Uint8Array> {
+    return this.replay.pages
   }
 
   /** Blocks whose content is in the ring still. */
@@ -152,6 +170,7 @@ export class VolumeView {
       return work()
     } catch (error) {
       if (!(error instanceof FsError)) throw error
+      this.damagedKeys.add(key)
       const { text, ino } = describeKey(key)
       this.sink('F5', 'error', `${text} is damaged: ${error.message}`, ino)
       return undefined
@@ -176,11 +195,9 @@ export class VolumeView {
     this.bitmap.loadGroup(groupIndex, body)
   }
 
-  private replayRecords(): void {
-    if (this.marker === undefined) return
-    const { ring } = this.device
+  private replayRecords(replayer: Replayer): void {
     try {
-      this.replayed = replayRing(ring, this.marker, this.mark, (op) => {
+      this.replayed = replayer(this.device.ring, this.marker, this.mark, (op) => {
         this.replay.apply(op)
       })
     } catch (error) {
@@ -190,3 +207,14 @@ export class VolumeView {
     this.replay.finish()
   }
 }
+
+/** Applies records of the ring. */
+export type Replayer = (
+  ring: Ring,
+  marker: Marker | undefined,
+  volume: number,
+  apply: (op: Op) => void,
+) => Replayed | undefined
+
+const replayAsRecovery: Replayer = (ring, marker, volume, apply) =>
+  marker === undefined ? undefined : replayRing(ring, marker, volume, apply)

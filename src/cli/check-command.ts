@@ -1,13 +1,20 @@
 import { resolve } from 'node:path'
 import { checkPath } from '../check/check-path.ts'
-import type { CheckProgress, CheckReport } from '../check/check-volume.ts'
-import { EXIT, type ExitCode } from './exit-codes.ts'
+import type { CheckProgress } from '../check/check-volume.ts'
+import { reportLines } from './check-report.ts'
+import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
 import { printLines } from './output.ts'
 import type { CommandLine } from './parse.ts'
+import { runRepair } from './repair-command.ts'
 
 const PROGRESS_EVERY_MS = 250
 
-export async function runCheck({ positionals, flags }: CommandLine): Promise<ExitCode> {
+export async function runCheck(line: CommandLine): Promise<ExitCode> {
+  const { positionals, flags } = line
+  if (flags.has('repair')) return runRepair(line)
+  if (flags.has('dry-run')) {
+    throw new CommandError(EXIT.usage, '--dry-run goes with --repair; see oatomic check --help')
+  }
   const json = flags.has('json')
   const showsProgress = process.stderr.isTTY && !json
   const report = await checkPath(resolve(positionals[0] ?? ''), {
@@ -17,24 +24,6 @@ export async function runCheck({ positionals, flags }: CommandLine): Promise<Exi
   if (showsProgress) process.stderr.write('\r\u001B[K')
   await printLines(json ? [JSON.stringify(report)] : reportLines(report))
   return report.isClean ? EXIT.ok : EXIT.damaged
-}
-
-function* reportLines(report: CheckReport): Generator<string, void> {
-  for (const { invariant, severity, message } of report.findings) {
-    yield `${severity} ${invariant}: ${message}`
-  }
-  const hidden = report.findingCount - report.findings.length
-  if (hidden > 0) yield `and ${hidden} findings more of the same kinds`
-  if (!report.isComplete) yield 'The superblock is lost: nothing else could be looked at'
-  if (report.recordCount > 0) {
-    yield `The volume was not closed in order: the next mount replays ${report.recordCount} commits`
-  }
-  const result = report.isClean ? 'clean' : `${report.findingCount} findings`
-  const seconds = (report.timeMs / 1000).toFixed(1)
-  yield (
-    `${result}: ${report.inodeCount} inodes, ${report.mappedCount} blocks in use, ` +
-    `${report.verifiedCount} compared with their checksums, ${seconds} s`
-  )
 }
 
 /** Shows progress on one line of the terminal, a few times a second. */

@@ -52,11 +52,25 @@ export const COMMANDS = {
       help: HELP,
     },
   },
+  scrub: {
+    positionals: ['MOUNTPOINT'],
+    requiredCount: 1,
+    text: 'read all of a mounted volume and compare it with its checksums',
+    options: {
+      rate: { value: 'SIZE', text: 'read so much in a second, in bytes or with K, M, G; 50M' },
+      status: { text: 'only say how far a scrub is, and what it has found' },
+      stop: { text: 'stop a scrub that is running' },
+      json: { text: 'print JSON' },
+      help: HELP,
+    },
+  },
   check: {
     positionals: ['VOLUME'],
     requiredCount: 1,
-    text: 'verify a volume that is not mounted; changes nothing',
+    text: 'verify a volume that is not mounted; changes nothing without --repair',
     options: {
+      repair: { text: 'mend what has one right answer, and say what is lost' },
+      'dry-run': { text: 'with --repair: only say what it would do' },
       'no-data': { text: 'do not read the data blocks to verify their checksums' },
       json: { text: 'print JSON' },
       help: HELP,

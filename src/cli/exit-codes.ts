@@ -9,10 +9,12 @@ export const EXIT = {
   unusable: 2,
   /** The volume or the mount point is in use. */
   inUse: 3,
-  /** The check has found damage. */
+  /** A check or a scrub has found damage, and some of it is left. */
   damaged: 4,
   /** A volume was not closed in order, or something failed that should not. */
   failed: 5,
+  /** Damage was found, and all of it was repaired. */
+  repaired: 6,
   /** The kernel, or the program that mounts for us, has refused, or the host has failed. */
   mountFailed: 32,
 } as const

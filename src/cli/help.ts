@@ -12,8 +12,9 @@ const EXIT_CODES = `Exit codes:
   1   the command line is wrong
   2   the volume or the mount point cannot be used
   3   the volume or the mount point is in use
-  4   check has found damage
+  4   check or scrub have found damage, and some of it is left
   5   a volume was not closed in order, or an unexpected failure
+  6   damage was found, and all of it was repaired
   32  mounting failed
 `
 

@@ -11,6 +11,7 @@ const RUN: Readonly<Record<CommandName, () => Promise<Run>>> = {
   mount: async () => (await import('./mount-command.ts')).runMount,
   unmount: async () => (await import('./unmount-command.ts')).runUnmount,
   make: async () => (await import('./make-command.ts')).runMake,
+  scrub: async () => (await import('./scrub-command.ts')).runScrub,
   check: async () => (await import('./check-command.ts')).runCheck,
   dump: async () => (await import('./dump-command.ts')).runDump,
 }

@@ -3,10 +3,10 @@ import { BLOCK_SIZE } from '../device/device.ts'
 import { RING_BLOCKS_DEFAULT, RING_BLOCKS_MIN } from '../volume/make.ts'
 import { makeVolumeAt } from '../volume/path.ts'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
+import { parseSize } from './parse-size.ts'
 import type { CommandLine } from './parse.ts'
 
 const MIB = 1024 * 1024
-const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: MIB, G: 1024 * MIB }
 const RING_BYTES_MIN = RING_BLOCKS_MIN * BLOCK_SIZE
 const RING_BYTES_MAX = 64 * 1024 * MIB
 
@@ -22,8 +22,7 @@ export async function runMake({ positionals, values }: CommandLine): Promise<Exi
 
 /** A number of bytes that is a ring's. Throws CommandError. */
 function parseRingSize(text: string): number {
-  const [, digits, unit = ''] = /^(\d+)([KMG]?)(?:i?B)?$/i.exec(text) ?? []
-  const bytes = Number(digits) * (UNITS[unit.toUpperCase()] ?? Number.NaN)
+  const bytes = parseSize(text)
   if (bytes >= RING_BYTES_MIN && bytes <= RING_BYTES_MAX && bytes % BLOCK_SIZE === 0) return bytes
   throw new CommandError(
     EXIT.usage,

@@ -30,7 +30,7 @@ export class BlockFile {
     this.path = path
     this.#isReadOnly = isReadOnly
     this.#cached = onHost('open', path, () => openSync(path, isReadOnly ? O_RDONLY : O_RDWR))
-    this.#direct = isReadOnly ? undefined : openDirect(path, O_RDWR | O_DIRECT)
+    this.#direct = openDirect(path, (isReadOnly ? O_RDONLY : O_RDWR) | O_DIRECT)
     this.#durable = isReadOnly ? undefined : openDirect(path, O_RDWR | O_DIRECT | O_DSYNC)
   }
 
@@ -50,6 +50,14 @@ export class BlockFile {
 
   readAsync(position: number, target: Uint8Array): Promise<void> {
     return this.#run('read', () => readAllAsync(this.#cached, target, position))
+  }
+
+  /** Reads past the host's cache, where the host can. `target` is page-aligned. */
+  readDirect(position: number, target: Uint8Array): Promise<void> {
+    return this.#run('read', async () => {
+      if (await tryReadDirect(this.#direct, target, position)) return
+      await readAllAsync(this.#cached, target, position)
+    })
   }
 
   write(position: number, data: Uint8Array): void {
@@ -159,6 +167,22 @@ async function tryDirect(
   if (fd === undefined) return false
   try {
     await writeAllAsync(fd, data, position)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EINVAL') return false
+    throw error
+  }
+}
+
+/** Whether the host reads directly, and did. */
+async function tryReadDirect(
+  fd: number | undefined,
+  target: Uint8Array,
+  position: number,
+): Promise<boolean> {
+  if (fd === undefined) return false
+  try {
+    await readAllAsync(fd, target, position)
     return true
   } catch (error) {
     if (codeOf(error) === 'EINVAL') return false

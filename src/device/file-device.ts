@@ -99,6 +99,11 @@ export class FileDevice implements Device {
     }
   }
 
+  /** Reads blocks of the block file as the disk has them, into page-aligned memory. */
+  readRaw(fileBlock: number, target: Uint8Array): Promise<void> {
+    return this.#file.readDirect(fileBlock * BLOCK_SIZE, target)
+  }
+
   readSuperblock(copy: 0 | 1): Uint8Array {
     return this.#file.readSuperblock(copy)
   }

@@ -38,6 +38,18 @@ export class LevelIndex implements Index {
     return this.#options.ballast.hasSpace()
   }
 
+  /** Where its files are. */
+  get path(): string {
+    return this.#options.path
+  }
+
+  /** What was found damaged when it was opened, if anything. */
+  get damage(): string | undefined {
+    const [first] = this.#level.damage
+    if (first === undefined) return undefined
+    return `file "${first.name}" of the index, offset ${first.offset}: ${first.what}`
+  }
+
   get(key: string): Uint8Array | undefined {
     return onHost('read', this.#options.path, () =>
       this.#level.database.getSync(Buffer.from(key, 'latin1')),

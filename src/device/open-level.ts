@@ -11,6 +11,8 @@ import { Level } from 'level'
 import { FsError } from '../errors.ts'
 import { codeOf, hostError, onHost } from './host-error.ts'
 import { syncPath } from './file-io.ts'
+import { type NamedDamage, verifyBeforeOpening } from './level/verify.ts'
+import { volumeHolder } from './volume-lock.ts'
 
 export type LevelDatabase = Level<Buffer, Uint8Array>
 
@@ -35,13 +37,15 @@ export function hasDatabase(path: string): boolean {
 /** An open database and the lock that comes with it. */
 export interface LockedLevel {
   readonly database: LevelDatabase
+  /** What of its tables was found damaged and does not keep it from being read. */
+  readonly damage: readonly NamedDamage[]
   close(): Promise<void>
 }
 
 /**
  * Opens the database in an existing folder, or makes one there, and makes its names durable: without
  * that a power cut has been seen to lose the whole database on XFS. Throws FsError EBUSY when another
- * has it open.
+ * has it open, and EIO when it is damaged in a way that LevelDB does not survive, or hides.
  */
 export async function openLevel(path: string, how: 'open' | 'create'): Promise<LockedLevel> {
   const volume = dirname(path)
@@ -51,7 +55,8 @@ export async function openLevel(path: string, how: 'open' | 'create'): Promise<L
   }
   openFolders.add(identity)
   try {
-    return lockedLevel(await openDatabase(path, how), identity)
+    const damage = how === 'open' ? await verifyFiles(path) : []
+    return lockedLevel(await openDatabase(path, how), identity, damage)
   } catch (error) {
     openFolders.delete(identity)
     if (codeOf(causeOf(error)) !== 'LEVEL_LOCKED') throw hostError('open', path, causeOf(error))
@@ -74,9 +79,27 @@ async function openDatabase(path: string, how: 'open' | 'create'): Promise<Level
   }
 }
 
-function lockedLevel(database: LevelDatabase, identity: string): LockedLevel {
+/** Another process that writes them makes files look damaged. */
+async function verifyFiles(path: string): Promise<readonly NamedDamage[]> {
+  const isUsed = (): boolean => volumeHolder(dirname(path)) !== undefined
+  try {
+    const damage = await verifyBeforeOpening(path)
+    // LevelDB finds out in a moment.
+    return isUsed() ? [] : damage
+  } catch (error) {
+    if (isUsed()) return []
+    throw error
+  }
+}
+
+function lockedLevel(
+  database: LevelDatabase,
+  identity: string,
+  damage: readonly NamedDamage[],
+): LockedLevel {
   return {
     database,
+    damage,
     async close() {
       await database.close()
       openFolders.delete(identity)

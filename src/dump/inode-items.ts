@@ -1,6 +1,6 @@
 /** Inodes with their names, attributes and extents. */
-import { isWellFormed } from '../check/describe-key.ts'
-import { showName } from '../check/show-name.ts'
+import { isWellFormed } from '../store/describe-key.ts'
+import { showName } from '../show-name.ts'
 import type { VolumeView } from '../check/volume-view.ts'
 import { FsError } from '../errors.ts'
 import { INODE_HAS_XATTRS, type Ino, ROOT_INO, decodeDirent, decodeInode } from '../store/inode.ts'

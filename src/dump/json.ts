@@ -1,5 +1,5 @@
 /** Dump items as lines of JSON. Times are decimal strings of nanoseconds, bytes are shown names. */
-import { showName } from '../check/show-name.ts'
+import { showName } from '../show-name.ts'
 import type { DumpItem } from './items.ts'
 
 export function jsonLine(item: DumpItem): string {

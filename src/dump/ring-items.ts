@@ -1,5 +1,5 @@
 /** The ring's records that wait for replay, one item each. */
-import { describeKey } from '../check/describe-key.ts'
+import { describeKey } from '../store/describe-key.ts'
 import type { VolumeView } from '../check/volume-view.ts'
 import { recordsInRing } from '../journal/recovery.ts'
 import type { RingRecord } from '../journal/record.ts'

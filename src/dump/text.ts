@@ -1,5 +1,5 @@
 /** Dump items as lines for people. */
-import { showName } from '../check/show-name.ts'
+import { showName } from '../show-name.ts'
 import {
   INODE_ATOMIC,
   INODE_HAS_XATTRS,

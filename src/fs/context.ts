@@ -1,5 +1,6 @@
 /** What all parts of the filesystem share. */
 import type { Logger } from 'pino'
+import type { Scrubber } from '../scrub/scrubber.ts'
 import type { Engine } from '../txn/engine.ts'
 import type { Reaper } from '../txn/reaper.ts'
 import type { AccessTimes } from './access-times.ts'
@@ -23,6 +24,8 @@ export interface FsContext {
   readonly accessTimes: AccessTimes
   readonly kernel: KernelCache
   readonly processes: Processes
+  /** None where a volume is only used by a test. */
+  readonly scrubber?: Scrubber
   readonly options: FilesystemOptions
   readonly log: Logger
 }

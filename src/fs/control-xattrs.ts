@@ -19,10 +19,12 @@ import { publish } from '../txn/publish.ts'
 import { FILE_SIZE_MAX } from '../txn/stage.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { publishDurably } from './data.ts'
+import type { Caller } from './operations.ts'
 import { rollback } from './rollback.ts'
+import { SCRUB_NAME, getScrub, setScrub } from './scrub-control.ts'
 
 const PREFIX = 'user.atomic'
-const CONTROL_NAMES = ['', '.onclose', '.state', '.limits', '.commit', '.rollback'].map(
+const CONTROL_NAMES = ['', '.onclose', '.state', '.limits', '.commit', '.rollback', '.scrub'].map(
   (suffix) => PREFIX + suffix,
 )
 const ON_CLOSE = ['publish', 'discard', 'keep'] as const
@@ -45,6 +47,8 @@ export async function getControl(context: FsContext, ino: Ino, name: string): Pr
       return describeState(context, inode)
     case 'user.atomic.limits':
       return describeLimits(context)
+    case SCRUB_NAME:
+      return getScrub(context, ino)
     case 'user.atomic.commit':
     case 'user.atomic.rollback':
       throw new FsError('ENODATA', `${name} can only be set`)
@@ -66,8 +70,14 @@ export async function setControl(
   ino: Ino,
   name: string,
   value: string,
+  caller?: Caller,
 ): Promise<void> {
   const inode = context.engine.inodes.get(ino)
+  if (name === SCRUB_NAME) {
+    // Also of a volume that is read-only.
+    setScrub(context, ino, value, caller)
+    return
+  }
   context.engine.health.assertWritable()
   switch (name) {
     case 'user.atomic':

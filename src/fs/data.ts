@@ -1,6 +1,7 @@
 /** Opening, reading and writing files. */
 import { FsError } from '../errors.ts'
 import { type Ino, TYPE_FILE, TYPE_MASK, isAtomic, isFile } from '../store/inode.ts'
+import { countHoles, mustCount } from '../txn/holes.ts'
 import { publish } from '../txn/publish.ts'
 import { readFile } from '../txn/read.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
@@ -77,10 +78,21 @@ export function read(
 ): Awaitable<readonly Uint8Array[]> {
   const { file } = context.files.handle(fh)
   context.accessTimes.touch(context.engine.inodes.get(file.ino))
-  if (file.sizeTaken !== undefined) {
-    return file.sizeTaken.then(async () => readFile(context.engine, file, offset, lengthBytes))
+  if (file.sizeTaken !== undefined || mustCount(context.engine, file.ino)) {
+    return readSlowly(context, file, offset, lengthBytes)
   }
   return readFile(context.engine, file, offset, lengthBytes)
+}
+
+async function readSlowly(
+  { engine }: FsContext,
+  file: FileState,
+  offset: number,
+  lengthBytes: number,
+): Promise<readonly Uint8Array[]> {
+  await file.sizeTaken
+  if (mustCount(engine, file.ino)) await countHoles(engine, file.ino)
+  return readFile(engine, file, offset, lengthBytes)
 }
 
 export function write(
@@ -98,6 +110,7 @@ export function write(
     const needsCare =
       file.lock.isHeld ||
       mustWait(engine) ||
+      mustCount(engine, file.ino) ||
       (request.killPrivileges && hasPrivileges(engine.inodes.get(file.ino)))
     if (needsCare) return writeSlowly(context, handle, request)
     writeNow(context, file, request)
@@ -134,6 +147,8 @@ async function writeSlowly(
   const unlock = await file.lock.acquire()
   try {
     if (request.killPrivileges) await dropPrivileges(context, file.ino)
+    // The rest of a block that is written in part must be known.
+    if (mustCount(engine, file.ino)) await countHoles(engine, file.ino)
     if (file.shadow !== undefined) await writersTurn(engine, file.shadow)
     try {
       writeNow(context, file, request)

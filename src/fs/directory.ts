@@ -5,6 +5,7 @@
  */
 import { FsError } from '../errors.ts'
 import { TYPE_DIRECTORY, decodeDirent, isDirectory } from '../store/inode.ts'
+import { showName } from '../show-name.ts'
 import { direntGroup } from '../store/keys.ts'
 import type { FsContext } from './context.ts'
 import type { DirectoryEntry, FileHandle, Ino } from './operations.ts'
@@ -36,7 +37,12 @@ export async function readDirectory(
 
 async function list(context: FsContext, ino: Ino): Promise<DirectoryEntry[]> {
   const prefix = direntGroup(ino)
-  const stored = await context.engine.store.metadata.scan(prefix)
+  // One damaged entry does not hide the others; looking it up is EIO.
+  const onDamaged = (key: string): void => {
+    const what = `the entry "${showName(key.slice(prefix.length))}" of the directory is damaged`
+    context.engine.damaged({ ino, offset: 0, block: undefined, what })
+  }
+  const stored = await context.engine.store.metadata.scan(prefix, { onDamaged })
   const entries = stored.map(([key, body]): DirectoryEntry => {
     const dirent = decodeDirent(body)
     const name = key.slice(prefix.length)

@@ -13,6 +13,7 @@ import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
+import { DamageLog } from './damage-log.ts'
 import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
 import { FileTable } from './file-table.ts'
@@ -33,6 +34,7 @@ import type {
   WriteRequest,
 } from './operations.ts'
 import type { Processes } from './processes.ts'
+import type { Scrubber } from '../scrub/scrubber.ts'
 import { References } from './references.ts'
 import { rename } from './rename.ts'
 import * as xattrs from './xattrs.ts'
@@ -42,6 +44,7 @@ export interface FilesystemParts {
   readonly orphans: readonly Ino[]
   readonly kernel: KernelCache
   readonly processes: Processes
+  readonly scrubber?: Scrubber
   readonly options: FilesystemOptions
   readonly log: Logger
 }
@@ -57,6 +60,10 @@ export class Filesystem implements FilesystemOperations {
     for (const ino of orphans) reaper.addOrphan(ino)
     parts.engine.onMapReplaced = (ino, generation) => {
       reaper.addMap(ino, generation)
+    }
+    const damageLog = new DamageLog(parts.engine.clock, parts.log)
+    parts.engine.onDamage = (damage) => {
+      damageLog.note(damage)
     }
     const accessTimes = new AccessTimes(parts.engine, parts.options.noAccessTimes)
     const files = new FileTable()
@@ -204,8 +211,14 @@ export class Filesystem implements FilesystemOperations {
     return xattrs.getXattr(this.context, ino, name)
   }
 
-  setXattr(ino: Ino, name: string, value: Uint8Array, flags: number): Awaitable<void> {
-    return xattrs.setXattr(this.context, ino, name, value, flags)
+  setXattr(
+    ino: Ino,
+    name: string,
+    value: Uint8Array,
+    flags: number,
+    caller?: Caller,
+  ): Awaitable<void> {
+    return xattrs.setXattr(this.context, ino, name, value, flags, caller)
   }
 
   listXattr(ino: Ino): Promise<readonly string[]> {

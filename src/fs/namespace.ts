@@ -36,7 +36,10 @@ export interface NewNode {
 
 export function lookup(context: FsContext, parent: Ino, name: string): Attributes | undefined {
   const dirent = findDirent(context, parent, name)
-  return dirent === undefined ? undefined : referenced(context, dirent.ino)
+  if (dirent === undefined) return undefined
+  if (context.engine.inodes.find(dirent.ino) !== undefined) return referenced(context, dirent.ino)
+  const what = `leads to inode ${dirent.ino}, which the index has lost`
+  throw context.engine.damaged({ ino: parent, offset: 0, block: undefined, what })
 }
 
 /** Attributes of an inode that the kernel now has one reference more to. */

@@ -10,7 +10,7 @@ import {
   removeControl,
   setControl,
 } from './control-xattrs.ts'
-import type { Awaitable } from './operations.ts'
+import type { Awaitable, Caller } from './operations.ts'
 import { assertSpaceForMetadata } from './space.ts'
 
 const NAMESPACES = ['user.', 'security.', 'trusted.']
@@ -52,9 +52,10 @@ export function setXattr(
   name: string,
   value: Uint8Array,
   flags: number,
+  caller?: Caller,
 ): Awaitable<void> {
   if (isControlName(name)) {
-    return setControl(context, ino, name, Buffer.from(value).toString('latin1').trimEnd())
+    return setControl(context, ino, name, Buffer.from(value).toString('latin1').trimEnd(), caller)
   }
   checkName(name)
   if (value.length > VALUE_SIZE_MAX) {

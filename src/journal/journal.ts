@@ -36,6 +36,16 @@ export interface JournalState {
   readonly volume: number
 }
 
+/** Records behind `checkpointSeq`, from `tail` on; those up to `durableSeq` are in the ring. */
+export interface LiveRing {
+  readonly tail: number
+  readonly head: number
+  readonly checkpointSeq: number
+  readonly durableSeq: number
+  readonly epoch: number
+  readonly volume: number
+}
+
 export class Journal {
   private readonly ring: Ring
   private readonly health: Health
@@ -85,6 +95,12 @@ export class Journal {
 
   get position(): number {
     return this.head
+  }
+
+  /** What of the ring a recovery would need now. */
+  get live(): LiveRing {
+    const { tail, head, checkpointSeq, durableSeq, epoch, volume } = this
+    return { tail, head, checkpointSeq, durableSeq, epoch, volume }
   }
 
   get usedBlocks(): number {

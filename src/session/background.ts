@@ -1,9 +1,10 @@
 /**
- * The timers of a mount: the periodic writeback with its checkpoint, and the reaper, which works
- * whenever there is something to free. Nothing else in the program owns a timer.
+ * The timers of a mount: the periodic writeback with its checkpoint, the reaper, which works whenever
+ * there is something to free, and the scrub, which keeps to its rate. Nothing else in the program owns a timer.
  */
 import type { Logger } from 'pino'
 import type { Filesystem } from '../fs/filesystem.ts'
+import { ScrubTimer } from './scrub.ts'
 
 /** After this long everything that was answered is durable. */
 const WRITE_BACK_MS = 5000
@@ -12,6 +13,7 @@ export class Background {
   private readonly filesystem: Filesystem
   private readonly log: Logger
   private readonly timer: NodeJS.Timeout
+  private readonly scrub: ScrubTimer | undefined
   private tickUnderWay: Promise<void> | undefined
   private reaping: Promise<void> | undefined
   private stopped = false
@@ -19,7 +21,8 @@ export class Background {
   constructor(filesystem: Filesystem, log: Logger) {
     this.filesystem = filesystem
     this.log = log
-    const { reaper } = filesystem.context
+    const { reaper, scrubber } = filesystem.context
+    if (scrubber !== undefined) this.scrub = new ScrubTimer(scrubber, log)
     reaper.onWork = () => {
       this.startReaping()
     }
@@ -35,6 +38,7 @@ export class Background {
     this.stopped = true
     clearInterval(this.timer)
     this.filesystem.context.reaper.onWork = () => undefined
+    await this.scrub?.end()
     await this.tickUnderWay
     await this.reaping
   }

@@ -12,6 +12,7 @@ import { KernelSession } from '../fuse/kernel/session.ts'
 import type { RecoveryReport } from '../volume/open.ts'
 import { type VolumeAtPath, openVolumeAt } from '../volume/path.ts'
 import { Background } from './background.ts'
+import { makeScrubber } from './scrub.ts'
 
 export interface SessionOptions {
   /** The volume's folder. */
@@ -102,6 +103,7 @@ function makeFilesystem(
     orphans: volume.orphans,
     kernel,
     processes: new ProcFilesystem(options.mountpoint),
+    scrubber: makeScrubber(volume, options.log),
     options: {
       atomicByDefault: options.atomicByDefault,
       noAccessTimes: options.noAccessTimes || options.readOnly,

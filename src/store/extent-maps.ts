@@ -23,6 +23,8 @@ export class ExtentMap {
   readonly ino: Ino
   readonly generation: number
   readonly leaves = new Map<number, Leaf>()
+  /** Whether what has no leaf is a hole, or could be a leaf that the index has lost. */
+  holes: 'unknown' | 'sure' | 'doubtful' = 'unknown'
   /** Leaves that the index does not have, so that writing a new file asks once for each. */
   private readonly absent = new Set<number>()
   private readonly maps: ExtentMaps
@@ -123,6 +125,12 @@ export class ExtentMaps {
       generations.push(map)
     }
     return map
+  }
+
+  /** A leaf that is in memory; what is not there is in the index as it is now. */
+  peek(ino: Ino, generation: number, leafIndex: number): Leaf | undefined {
+    const maps = this.byFile.get(ino)
+    return maps?.find((map) => map.generation === generation)?.leaves.get(leafIndex)
   }
 
   load(map: ExtentMap, leafIndex: number): Leaf | undefined {

@@ -48,6 +48,22 @@ export function openValue(key: string, value: Uint8Array): Uint8Array {
 export interface ScanOptions {
   readonly from?: string
   readonly limit?: number
+  /** Told of values that are damaged, which are left out; without it the first of them is thrown. */
+  readonly onDamaged?: (key: string) => void
+}
+
+function openInto(
+  found: Map<string, Uint8Array>,
+  key: string,
+  value: Uint8Array,
+  onDamaged: ScanOptions['onDamaged'],
+): void {
+  try {
+    found.set(key, openValue(key, value))
+  } catch (error) {
+    if (!(error instanceof FsError) || onDamaged === undefined) throw error
+    onDamaged(key)
+  }
 }
 
 export class Metadata {
@@ -86,7 +102,7 @@ export class Metadata {
    */
   async scan(
     prefix: string,
-    { from = prefix, limit = Infinity }: ScanOptions = {},
+    { from = prefix, limit = Infinity, onDamaged }: ScanOptions = {},
   ): Promise<(readonly [key: string, body: Uint8Array])[]> {
     // Both layers are copied before the index is asked: an entry that a checkpoint moves meanwhile
     // is then in both and counted once; the other way round it could be in neither.
@@ -94,7 +110,7 @@ export class Metadata {
     for (const layer of [this.captured, this.pending]) this.collect(layer, prefix, above)
     const found = new Map<string, Uint8Array>()
     for await (const [key, value] of this.index.range(from, prefixEnd(prefix))) {
-      if (!above.has(key)) found.set(key, openValue(key, value))
+      if (!above.has(key)) openInto(found, key, value, onDamaged)
       if (found.size >= limit) break
     }
     for (const [key, body] of above) if (body !== null && key >= from) found.set(key, body)

@@ -86,7 +86,7 @@ export class Store {
     if (inMemory !== undefined) return inMemory
     const data = Buffer.allocUnsafeSlow(BLOCK_SIZE)
     this.device.blocks.read(block, data)
-    if (crc32c(data) !== checksum) throw wrongChecksum(block)
+    if (crc32c(data) !== checksum) throw new FsError('EIO', WRONG_CONTENT)
     return data
   }
 
@@ -129,9 +129,5 @@ function blockCountOf(op: PageOp | RemapOp | UnmapOp | DropOp): number {
   return op.type === 'unmap' ? op.count : 1
 }
 
-export function wrongChecksum(block: BlockNo): FsError {
-  return new FsError(
-    'EIO',
-    `Block ${block} of the volume does not have the content that was stored`,
-  )
-}
+/** What is wrong with a block whose checksum is not that of its map. */
+export const WRONG_CONTENT = 'does not have the content that was stored'

@@ -11,6 +11,7 @@ import { measureRecord } from '../journal/record.ts'
 import type { Ino } from '../store/inode.ts'
 import type { Store } from '../store/store.ts'
 import { Change } from './change.ts'
+import { type Damage, damageError } from './damage.ts'
 import { Inodes } from './inodes.ts'
 
 /** Room that any change of metadata fits in, in blocks: the largest xattr and some inodes. */
@@ -41,6 +42,8 @@ export class Engine {
   private readonly inodeCounter: InodeCounter
   /** Told of a map that a truncation replaced, to be freed in the background. */
   onMapReplaced: (ino: Ino, generation: number) => void = () => undefined
+  /** Told of damage that a reader has come across. */
+  onDamage: (damage: Damage) => void = () => undefined
 
   constructor(parts: EngineParts) {
     this.store = parts.store
@@ -55,6 +58,12 @@ export class Engine {
   /** A number for a new inode. A number that no commit uses is lost by a crash at most. */
   takeIno(): Ino {
     return this.inodeCounter.next++
+  }
+
+  /** Tells of damage; returns the error that answers the reader. */
+  damaged(damage: Damage): FsError {
+    this.onDamage(damage)
+    return damageError(damage)
   }
 
   begin(): Change {

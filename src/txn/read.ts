@@ -1,7 +1,8 @@
 /** Reading a range of a file, with as few and as large reads of the disk as its layout allows. */
 import { BLOCK_SIZE } from '../device/device.ts'
 import { crc32c } from '../crc32c.ts'
-import { wrongChecksum } from '../store/store.ts'
+import { FsError } from '../errors.ts'
+import { WRONG_CONTENT } from '../store/store.ts'
 import type { Engine } from './engine.ts'
 import { resolveBlock } from './resolve.ts'
 import type { FileState } from './shadow-fork.ts'
@@ -14,6 +15,7 @@ const ZEROS = Buffer.alloc(64 * BLOCK_SIZE)
 /** Consecutive blocks of the disk with the checksums of their content. */
 interface DiskRun {
   readonly start: number
+  readonly fileBlock: number
   readonly checksums: number[]
 }
 
@@ -27,8 +29,10 @@ export function currentSize(engine: Engine, file: FileState): number {
 }
 
 /**
- * Bytes from `offset` on, at most `lengthBytes`, fewer only at the end of the file. Views of memory
- * that must not be changed. Throws FsError EIO where the disk does not hold what was stored.
+ * Bytes from `offset` on, at most `lengthBytes`, fewer only at the end of the file: the kernel takes
+ * a short answer for the end, and shows zeros behind it. Views of memory that must not be changed.
+ * Throws FsError EIO if any of it is not what was stored. A page of the kernel's cache is not lost by
+ * its neighbours: after a failed read ahead the kernel asks for each page by itself.
  */
 export function readFile(
   engine: Engine,
@@ -48,10 +52,10 @@ export function readFile(
     return Promise.all(pieces.map(async (piece) => fetchAsync(engine, piece))).then(
       trim,
       // A block may have been freed and used again meanwhile: what is wrong now, is wrong.
-      () => trim(planRead(engine, file, firstBlock, endBlock).map((piece) => fetch(engine, piece))),
+      () => trim(fetchNow(engine, file, firstBlock, endBlock)),
     )
   }
-  return trim(pieces.map((piece) => fetch(engine, piece)))
+  return trim(pieces.map((piece) => fetch(engine, file, piece)))
 }
 
 function planRead(engine: Engine, file: FileState, firstBlock: number, endBlock: number): Piece[] {
@@ -70,7 +74,7 @@ function planRead(engine: Engine, file: FileState, firstBlock: number, endBlock:
       continue
     }
     flushZeros()
-    addSource(engine, pieces, source)
+    addSource(engine, pieces, fileBlock, source)
   }
   flushZeros()
   return pieces
@@ -79,6 +83,7 @@ function planRead(engine: Engine, file: FileState, firstBlock: number, endBlock:
 function addSource(
   engine: Engine,
   pieces: Piece[],
+  fileBlock: number,
   source: { readonly page: Uint8Array } | { readonly block: number; readonly checksum: number },
 ): void {
   const page = 'page' in source ? source.page : engine.store.blockInMemory(source.block)
@@ -91,31 +96,58 @@ function addSource(
   if (last !== undefined && isRun(last) && last.start + last.checksums.length === source.block) {
     last.checksums.push(source.checksum)
   } else {
-    pieces.push({ start: source.block, checksums: [source.checksum] })
+    pieces.push({ start: source.block, fileBlock, checksums: [source.checksum] })
   }
 }
 
-function fetch(engine: Engine, piece: Piece): Uint8Array {
+function fetchNow(
+  engine: Engine,
+  file: FileState,
+  firstBlock: number,
+  endBlock: number,
+): Uint8Array[] {
+  return planRead(engine, file, firstBlock, endBlock).map((piece) => fetch(engine, file, piece))
+}
+
+function fetch(engine: Engine, file: FileState, piece: Piece): Uint8Array {
   if (!isRun(piece)) return piece
   const data = Buffer.allocUnsafeSlow(piece.checksums.length * BLOCK_SIZE)
-  engine.store.device.blocks.read(piece.start, data)
-  return verified(piece, data)
+  try {
+    engine.store.device.blocks.read(piece.start, data)
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error
+    throw damagedRun(engine, file, piece, 0, error.message)
+  }
+  const wrong = wrongIndex(piece, data)
+  if (wrong < 0) return data
+  throw damagedRun(engine, file, piece, wrong, WRONG_CONTENT)
 }
 
 async function fetchAsync(engine: Engine, piece: Piece): Promise<Uint8Array> {
   if (!isRun(piece)) return piece
   const data = Buffer.allocUnsafeSlow(piece.checksums.length * BLOCK_SIZE)
   await engine.store.device.blocks.readAsync(piece.start, data)
-  return verified(piece, data)
+  // Read again, and reported, by the caller.
+  if (wrongIndex(piece, data) >= 0) throw new FsError('EIO', WRONG_CONTENT)
+  return data
 }
 
-function verified(run: DiskRun, data: Buffer): Buffer {
-  for (const [i, checksum] of run.checksums.entries()) {
-    if (crc32c(data.subarray(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)) !== checksum) {
-      throw wrongChecksum(run.start + i)
-    }
-  }
-  return data
+/** The first block that does not have its checksum, or -1. */
+function wrongIndex({ checksums }: DiskRun, data: Buffer): number {
+  return checksums.findIndex(
+    (checksum, i) => crc32c(data.subarray(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)) !== checksum,
+  )
+}
+
+function damagedRun(
+  engine: Engine,
+  { ino }: FileState,
+  run: DiskRun,
+  index: number,
+  what: string,
+): FsError {
+  const offset = (run.fileBlock + index) * BLOCK_SIZE
+  return engine.damaged({ ino, offset, block: run.start + index, what })
 }
 
 /** Cuts `skip` bytes off the front and everything beyond `lengthBytes` off the end. */

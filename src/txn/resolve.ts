@@ -1,7 +1,9 @@
 /** Where the current content of a file block is: the shadow fork first, then the data fork. */
 import { BLOCK_SIZE } from '../device/device.ts'
-import type { Store } from '../store/store.ts'
+import { FsError } from '../errors.ts'
 import type { Engine } from './engine.ts'
+import { assertHole } from './holes.ts'
+import { LEAF_BLOCKS } from '../store/leaf.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
 
 /** A page in memory, a block of the disk with its checksum, or nothing: zeros. */
@@ -29,19 +31,25 @@ export function resolveBlock(engine: Engine, file: FileState, fileBlock: number)
 }
 
 function publishedBlock(engine: Engine, file: FileState, fileBlock: number): Source {
-  const { mapGeneration } = engine.inodes.get(file.ino)
-  const map = engine.store.maps.get(file.ino, mapGeneration)
-  const leaf = map.leaf(Math.floor(fileBlock / 64))
-  const block = leaf?.block(fileBlock % 64) ?? 0
-  return block === 0 ? undefined : { block, checksum: leaf?.checksum(fileBlock % 64) ?? 0 }
+  const inode = engine.inodes.get(file.ino)
+  const map = engine.store.maps.get(file.ino, inode.mapGeneration)
+  const leaf = map.leaf(Math.floor(fileBlock / LEAF_BLOCKS))
+  const block = leaf?.block(fileBlock % LEAF_BLOCKS) ?? 0
+  if (block !== 0) return { block, checksum: leaf?.checksum(fileBlock % LEAF_BLOCKS) ?? 0 }
+  assertHole(engine, inode, fileBlock)
+  return undefined
 }
 
 /** The current content of a file block, as a view that must not be changed. Throws FsError EIO. */
 export function readFileBlock(engine: Engine, file: FileState, fileBlock: number): Uint8Array {
-  return contentOf(engine.store, resolveBlock(engine, file, fileBlock))
-}
-
-function contentOf(store: Store, source: Source): Uint8Array {
+  const source = resolveBlock(engine, file, fileBlock)
   if (source === undefined) return ZERO_BLOCK
-  return 'page' in source ? source.page : store.readBlock(source.block, source.checksum)
+  if ('page' in source) return source.page
+  try {
+    return engine.store.readBlock(source.block, source.checksum)
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error
+    const place = { ino: file.ino, offset: fileBlock * BLOCK_SIZE, block: source.block }
+    throw engine.damaged({ ...place, what: error.message })
+  }
 }

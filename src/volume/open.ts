@@ -45,6 +45,8 @@ export interface OpenVolumeOptions {
   readonly name: string
   readonly readOnly: boolean
   readonly clock: () => bigint
+  /** Damage that was found before; the volume is opened for reading only then. */
+  readonly damage?: string | undefined
 }
 
 /** What opening did. */
@@ -79,19 +81,22 @@ export async function openVolumeOn(
   const store = new Store(device)
   const marker = readMarker(device, name, superblock) // 2.
   await loadBitmap(store, name)
+  const bitmapDamage = damageOfBitmap(store, marker)
   const counter: InodeCounter = { next: marker.nextIno }
   const replayed = replay(store, name, marker, superblock, counter) // 3.
-  if (replayed.damage !== undefined) health.readOnly = true
+  const damage = options.damage ?? bitmapDamage ?? replayed.damage
+  if (damage !== undefined) health.readOnly = true
   const engine = assemble(store, health, marker, superblock, replayed, counter, options.clock)
   let mapsReleased = 0
+  const pending = await listed(store, 'P', name)
   if (!health.readOnly) {
     // A killed daemon leaves records in the host's cache: durable before their pages go home.
     await device.ring.flush()
     await engine.checkpointer.run() // 4.
-    mapsReleased = await releasePendingMaps(engine) // 5.
+    mapsReleased = await releasePendingMaps(engine, pending) // 5.
     await completeSuperblocks(device) // 6.
   }
-  const orphans = (await store.metadata.scan('O')).map(([key]) => u64FromKey(key, 1))
+  const orphans = (await listed(store, 'O', name)).map(([key]) => u64FromKey(key, 1))
   return {
     engine,
     superblock,
@@ -102,7 +107,7 @@ export async function openVolumeOn(
       byteCount: replayed.byteCount,
       mapsReleased,
       orphanCount: orphans.length,
-      damage: replayed.damage,
+      damage,
       timeMs: performance.now() - started,
     },
   }
@@ -152,6 +157,25 @@ async function loadBitmap(store: Store, name: string): Promise<void> {
       })
     }
   }
+}
+
+type Entries = Awaited<ReturnType<Store['metadata']['scan']>>
+
+async function listed(store: Store, prefix: 'O' | 'P', name: string): Promise<Entries> {
+  try {
+    return await store.metadata.scan(prefix)
+  } catch (error) {
+    const what = prefix === 'O' ? 'list of orphans' : 'list of pending maps'
+    const hint = `its ${what} is damaged; run: oatomic check ${name}`
+    throw new FsError('EIO', `Cannot open volume "${name}": ${hint}`, { cause: error })
+  }
+}
+
+/** A group that the index has lost looks as if all of its blocks were free. */
+function damageOfBitmap({ allocator }: Store, marker: Marker): string | undefined {
+  const freeCount = marker.blockCount - allocator.mappedCount
+  if (freeCount === marker.freeCount) return undefined
+  return `the marker counts ${marker.freeCount} free blocks, the allocation bitmap ${freeCount}`
 }
 
 function replay(
@@ -208,8 +232,7 @@ function assemble(
 }
 
 /** Frees what large publishes and truncations left; returns how many maps. */
-async function releasePendingMaps(engine: Engine): Promise<number> {
-  const pending = await engine.store.metadata.scan('P')
+async function releasePendingMaps(engine: Engine, pending: Entries): Promise<number> {
   for (const [key] of pending) {
     const ino = u64FromKey(key, 1)
     const generation = u32FromKey(key, 9)

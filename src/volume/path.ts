@@ -39,7 +39,8 @@ export async function openVolumeAt(path: string, readOnly: boolean): Promise<Vol
   }
   const device = await FileDevice.open(path, layoutOf, { readOnly })
   try {
-    const opened = await openVolumeOn(device, { name: path, readOnly, clock: coarseTimeNs })
+    const { damage } = device.index
+    const opened = await openVolumeOn(device, { name: path, readOnly, clock: coarseTimeNs, damage })
     return { ...opened, device }
   } catch (error) {
     await device.close()

@@ -133,7 +133,11 @@ describe('checkPath()', () => {
     const table = readFileSync(path)
     table[indexBlockOf(table) + 1] = 3
     writeFileSync(path, table)
-    await assert.rejects(checkPath(volume.path, ALL), fails('EIO', /LevelDB ends with SIGABRT/))
+    const { findings, isComplete } = await checkPath(volume.path, ALL)
+    assert.equal(isComplete, false)
+    const offset = indexBlockOf(table)
+    const message = `file "index/${name}", offset ${offset}: the list of blocks is damaged`
+    assert.deepEqual(findings, [{ invariant: 'F27', severity: 'error', message }])
     await assert.rejects(openForReading(volume.path), fails('EIO', /index is damaged/))
   })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { showName } from '../../src/check/show-name.ts'
+import { showName } from '../../src/show-name.ts'
 import { MemoryDevice } from '../../src/device/memory-device.ts'
 import { type DumpOptions, dumpVolume } from '../../src/dump/dump-volume.ts'
 import { inodeKey } from '../../src/store/keys.ts'

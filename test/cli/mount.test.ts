@@ -5,7 +5,7 @@ import { chmod, readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { volumeHolder } from '../../src/cli/volume-lock.ts'
+import { volumeHolder } from '../../src/device/volume-lock.ts'
 import { openVolumeAt } from '../../src/volume/path.ts'
 import {
   ENTRY,

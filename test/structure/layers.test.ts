@@ -8,10 +8,11 @@ const root = join(import.meta.dirname, '..', '..', 'src')
 /** The folders of src/README.md, top down. */
 const LAYERS = [
   ['cli'],
-  ['session', 'dump'],
+  ['session', 'dump', 'repair'],
   ['check'],
   ['fuse'],
   ['fs'],
+  ['scrub'],
   ['volume'],
   ['txn'],
   ['journal'],

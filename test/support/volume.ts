@@ -6,6 +6,7 @@ import { Filesystem } from '../../src/fs/filesystem.ts'
 import type { Attributes, Caller, KernelCache, WriteRequest } from '../../src/fs/operations.ts'
 import type { ProcessState, Processes } from '../../src/fs/processes.ts'
 import type { FilesystemOptions } from '../../src/fs/context.ts'
+import type { Scrubber } from '../../src/scrub/scrubber.ts'
 import { makeVolumeOn } from '../../src/volume/make.ts'
 import { type OpenedVolume, openVolumeOn } from '../../src/volume/open.ts'
 
@@ -57,7 +58,7 @@ export async function makeTestVolume(device: Device): Promise<void> {
 
 export async function openTestFilesystem(
   device: Device,
-  options: Partial<FilesystemOptions> & { readOnly?: boolean } = {},
+  options: Partial<FilesystemOptions> & { readOnly?: boolean; scrubber?: Scrubber } = {},
 ): Promise<TestFilesystem> {
   const volume = await openVolumeOn(device, {
     name: 'test',
@@ -70,6 +71,7 @@ export async function openTestFilesystem(
     orphans: volume.orphans,
     kernel: NO_KERNEL,
     processes,
+    ...(options.scrubber !== undefined && { scrubber: options.scrubber }),
     options: { atomicByDefault: false, noAccessTimes: true, ...options },
     log: pino({ enabled: false }),
   })

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { volumeHolder } from '../../../src/cli/volume-lock.ts'
+import { volumeHolder } from '../../../src/device/volume-lock.ts'
 
 export const ENTRY = fileURLToPath(new URL('../../../mount.js', import.meta.url))
 

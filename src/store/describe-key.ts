@@ -1,8 +1,8 @@
 /** What a key of the index stands for, in words, and whether it has the form of its kind. */
-import type { Ino } from '../store/inode.ts'
-import { GROUP_LENGTH, u32FromKey, u64FromKey } from '../store/keys.ts'
-import { LEAF_BLOCKS } from '../store/leaf.ts'
-import { showName } from './show-name.ts'
+import type { Ino } from './inode.ts'
+import { GROUP_LENGTH, u32FromKey, u64FromKey } from './keys.ts'
+import { LEAF_BLOCKS } from './leaf.ts'
+import { showName } from '../show-name.ts'
 
 interface KeyKind {
   readonly hasForm: (length: number) => boolean

@@ -1,0 +1,131 @@
+/**
+ * Names: every entry leads to something, every directory has one name and is reached from the root,
+ * and what has lost its name gets one in /lost+found.
+ */
+import {
+  type Dirent,
+  type Ino,
+  type Inode,
+  ROOT_INO,
+  TYPE_MASK,
+  isDirectory,
+} from '../store/inode.ts'
+import { direntKey } from '../store/keys.ts'
+import { showName } from '../show-name.ts'
+import { LostAndFound } from './lost-and-found.ts'
+import type { RepairPlan } from './plan.ts'
+
+export function repairNames(plan: RepairPlan): void {
+  for (const [ino, entries] of plan.entries) {
+    const inode = plan.inodes.get(ino)
+    // Only an empty directory is ever removed.
+    if (inode !== undefined && isDirectory(inode) && entries.size > 0 && inode.nlink === 0) {
+      plan.set(inode, 'nlink', 2)
+    }
+  }
+  dropBadEntries(plan)
+  dropSecondNames(plan)
+  const found = new LostAndFound(plan)
+  reachAll(plan, found)
+  const named = new Set<Ino>()
+  for (const entries of plan.entries.values())
+    for (const { ino } of entries.values()) named.add(ino)
+  for (const inode of plan.inodes.values()) {
+    if (inode.ino !== ROOT_INO && inode.nlink > 0 && !named.has(inode.ino)) found.add(inode)
+  }
+}
+
+function dropEntry(plan: RepairPlan, parent: Ino, name: string): void {
+  plan.entries.get(parent)?.delete(name)
+  plan.del(direntKey(parent, name))
+}
+
+function dropBadEntries(plan: RepairPlan): void {
+  for (const [parent, entries] of plan.entries) {
+    const directory = plan.inodes.get(parent)
+    for (const [name, entry] of entries) {
+      const why = whatIsWrong(plan, directory, name, entry)
+      if (why === undefined) {
+        repairType(plan, parent, name, entry)
+        continue
+      }
+      dropEntry(plan, parent, name)
+      plan.report.mend(`inode ${parent}: entry "${showName(name)}" removed, ${why}`)
+    }
+  }
+}
+
+function whatIsWrong(
+  plan: RepairPlan,
+  directory: Inode | undefined,
+  name: string,
+  { ino }: Dirent,
+): string | undefined {
+  if (directory === undefined || !isDirectory(directory)) return 'which was in no directory'
+  if (name === '.' || name === '..' || /[/\0]/.test(name)) return 'which is no name'
+  if (ino === ROOT_INO) return 'which led to the root'
+  return plan.inodes.has(ino) ? undefined : `which led to inode ${ino}, which does not exist`
+}
+
+function repairType(plan: RepairPlan, parent: Ino, name: string, entry: Dirent): void {
+  const type = (plan.inodes.get(entry.ino)?.mode ?? 0) & TYPE_MASK
+  if (type === entry.type) return
+  plan.entries.get(parent)?.set(name, { ...entry, type })
+  plan.report.mend(`inode ${parent}: entry "${showName(name)}" had another type`)
+}
+
+/** Of several names of a directory the one stays that it says itself. */
+function dropSecondNames(plan: RepairPlan): void {
+  const names = new Map<Ino, { parent: Ino; name: string }>()
+  for (const [parent, entries] of plan.entries) {
+    for (const [name, { ino }] of entries) {
+      const inode = plan.inodes.get(ino)
+      if (inode === undefined || !isDirectory(inode)) continue
+      const first = names.get(ino)
+      if (first === undefined) {
+        names.set(ino, { parent, name })
+        continue
+      }
+      const dropped = inode.parent === parent && first.parent !== parent ? first : { parent, name }
+      if (dropped === first) names.set(ino, { parent, name })
+      dropEntry(plan, dropped.parent, dropped.name)
+      const shown = `entry "${showName(dropped.name)}" removed`
+      plan.report.mend(`inode ${dropped.parent}: ${shown}, a second name of directory ${ino}`)
+    }
+  }
+}
+
+/** Directories that nothing leads to from the root, alone or in a circle. */
+function reachAll(plan: RepairPlan, found: LostAndFound): void {
+  const reached = new Set<Ino>()
+  reach(plan, ROOT_INO, reached)
+  const parents = new Map<Ino, { parent: Ino; name: string }>()
+  for (const [parent, entries] of plan.entries) {
+    for (const [name, { ino }] of entries) parents.set(ino, { parent, name })
+  }
+  const lost = [...plan.inodes.values()].filter(
+    (inode) => isDirectory(inode) && inode.nlink > 0 && !reached.has(inode.ino),
+  )
+  // Tops first; then whatever is left lies in a circle, and any of it may be the top.
+  for (const isTop of [true, false]) {
+    for (const inode of lost) {
+      const name = parents.get(inode.ino)
+      if (reached.has(inode.ino) || (isTop && name !== undefined)) continue
+      if (name !== undefined) dropEntry(plan, name.parent, name.name)
+      found.add(inode)
+      reach(plan, inode.ino, reached)
+    }
+  }
+}
+
+function reach(plan: RepairPlan, from: Ino, reached: Set<Ino>): void {
+  const waiting = [from]
+  for (let ino = waiting.pop(); ino !== undefined; ino = waiting.pop()) {
+    if (reached.has(ino)) continue
+    reached.add(ino)
+    for (const entry of plan.entries.get(ino)?.values() ?? []) {
+      const inode = plan.inodes.get(entry.ino)
+      if (inode !== undefined && isDirectory(inode)) waiting.push(entry.ino)
+    }
+  }
+}
