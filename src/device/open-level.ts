@@ -11,6 +11,7 @@ import { Level } from 'level'
 import { FsError } from '../errors.ts'
 import { codeOf, hostError, onHost } from './host-error.ts'
 import { syncPath } from './file-io.ts'
+import { mendManifest } from './level/mend-manifest.ts'
 import { type NamedDamage, verifyBeforeOpening } from './level/verify.ts'
 import { volumeHolder } from './volume-lock.ts'
 
@@ -85,7 +86,9 @@ async function verifyFiles(path: string): Promise<readonly NamedDamage[]> {
   try {
     const damage = await verifyBeforeOpening(path)
     // LevelDB finds out in a moment.
-    return isUsed() ? [] : damage
+    if (isUsed()) return []
+    mendManifest(path)
+    return damage
   } catch (error) {
     if (isUsed()) return []
     throw error

@@ -81,9 +81,8 @@ function* tornTables(unrecorded: Files, settled: Files, random: Random): Generat
 }
 
 /**
- * The record of the new table cut short: what it makes useless is still there then. Not with its
- * first bytes and zeros for the rest: that takes a record across two sectors of which the disk has
- * written only the first, and LevelDB refuses to open then, having lost nothing.
+ * The record of the new table cut short, or with zeros for its end, as a disk leaves one of which it
+ * has written only the first sector: what it makes useless is still there then.
  */
 function* tornManifests(revived: Files, before: Files, random: Random): Generator<LevelImage> {
   const [manifest = ''] = namesOf(revived, /^MANIFEST/)
@@ -98,8 +97,10 @@ function* tornManifests(revived: Files, before: Files, random: Random): Generato
     const cut = withFiles(revived, [[manifest, whole.subarray(0, end)]])
     yield { name: `MANIFEST cut at ${end} of ${whole.length}`, index: cut, hasBatch: true }
   }
-  const zeroed = withFiles(revived, [[manifest, zero(whole, start, whole.length)]])
-  yield { name: 'MANIFEST ends with zeros', index: zeroed, hasBatch: true }
+  for (const end of [start, start + 1 + random.int(whole.length - start - 1)]) {
+    const zeroed = withFiles(revived, [[manifest, zero(whole, end, whole.length)]])
+    yield { name: `MANIFEST has zeros from ${end} on`, index: zeroed, hasBatch: true }
+  }
   const cut = withFiles(revived, [[manifest, whole.subarray(0, start)]])
   yield* tornLogs('MANIFEST as before', cut, before, random, 2)
 }

@@ -81,6 +81,15 @@ export function verifyLog(bytes: Buffer): FileDamage | undefined {
   return undefined
 }
 
+/** Where the first record is that is not whole, if there is one. */
+export function endOfWhole(bytes: Buffer): number | undefined {
+  for (let start = 0; start < bytes.length; start += BLOCK_SIZE) {
+    const end = wholeUpTo(bytes.subarray(start, start + BLOCK_SIZE))
+    if (end !== undefined) return start + end
+  }
+  return undefined
+}
+
 /** Where in a block its records are no longer whole, if so. */
 function wholeUpTo(block: Buffer): number | undefined {
   let at = 0
