@@ -48,11 +48,11 @@ export class Totals {
 
 /** A finding as a file that the regression test reads. */
 export function storeFinding(folder: string, finding: Finding): string {
-  const { target, signature, message, seed, input } = finding
+  const { target, signature, seed, input } = finding
   mkdirSync(folder, { recursive: true })
   const words = signature.toLowerCase().replaceAll(/[^a-z]+/g, '-')
   const path = join(folder, `${target}-${words.slice(0, 60).replaceAll(/^-|-$/g, '')}.json`)
   const items = inputToText(input)
-  writeFileSync(path, `${JSON.stringify({ target, signature, seed, message, items }, null, 2)}\n`)
+  writeFileSync(path, `${JSON.stringify({ target, signature, seed, items }, null, 2)}\n`)
   return path
 }
