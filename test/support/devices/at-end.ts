@@ -1,11 +1,14 @@
-import type { TestContext } from 'node:test'
-
 type Release = () => void | Promise<void>
 
-const stacks = new WeakMap<TestContext, Release[]>()
+/** What calls back in the end: a TestContext, or a program of its own. */
+export interface Lifetime {
+  after(release: () => Promise<void>): void
+}
+
+const stacks = new WeakMap<Lifetime, Release[]>()
 
 /** Releases something after a test, last come first: the test runner's own hooks go first to last. */
-export function atEnd(context: TestContext, release: Release): void {
+export function atEnd(context: Lifetime, release: Release): void {
   const stack = stacks.get(context)
   if (stack !== undefined) {
     stack.push(release)
