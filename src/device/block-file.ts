@@ -30,7 +30,7 @@ export class BlockFile {
     this.path = path
     this.#isReadOnly = isReadOnly
     this.#cached = onHost('open', path, () => openSync(path, isReadOnly ? O_RDONLY : O_RDWR))
-    this.#direct = isReadOnly ? undefined : openDirect(path, O_RDWR | O_DIRECT)
+    this.#direct = openDirect(path, (isReadOnly ? O_RDONLY : O_RDWR) | O_DIRECT)
     this.#durable = isReadOnly ? undefined : openDirect(path, O_RDWR | O_DIRECT | O_DSYNC)
   }
 
@@ -44,6 +44,24 @@ export class BlockFile {
 
   read(position: number, target: Uint8Array): void {
     onHost('read', this.path, () => {
+      readAll(this.#cached, target, position)
+    })
+  }
+
+  /**
+   * Reads what the disk holds, where the host can: after a failed write its cache goes on showing what
+   * never got there. `target` is page-aligned memory.
+   */
+  readStored(position: number, target: Uint8Array): void {
+    onHost('read', this.path, () => {
+      if (this.#direct !== undefined) {
+        try {
+          readAll(this.#direct, target, position)
+          return
+        } catch (error) {
+          if (codeOf(error) !== 'EINVAL') throw error
+        }
+      }
       readAll(this.#cached, target, position)
     })
   }
