@@ -11,7 +11,9 @@
  * A crash anywhere in here changes nothing that counts: up to the batch of step 4 nothing is written
  * but pages to their homes, which the next recovery writes again; step 5 consists of commits.
  */
+import type { CallsUnderWay } from '../device/calls-under-way.ts'
 import type { Device } from '../device/device.ts'
+import { GuardedDevice } from '../device/guarded-device.ts'
 import { FsError } from '../errors.ts'
 import { Health } from '../health.ts'
 import { Checkpointer } from '../journal/checkpoint.ts'
@@ -38,6 +40,8 @@ export interface OpenVolumeOptions {
   readonly name: string
   readonly readOnly: boolean
   readonly clock: () => bigint
+  /** Watches over what the disk has not answered; without it every call is waited for. */
+  readonly calls?: CallsUnderWay
 }
 
 /** What opening did. */
@@ -53,6 +57,8 @@ export interface RecoveryReport {
 }
 
 export interface OpenedVolume {
+  /** The device that was opened, held to its contract: what must be closed in the end. */
+  readonly device: Device
   readonly engine: Engine
   readonly superblock: Superblock
   readonly report: RecoveryReport
@@ -61,13 +67,17 @@ export interface OpenedVolume {
 }
 
 export async function openVolumeOn(
-  device: Device,
+  unguarded: Device,
   options: OpenVolumeOptions,
 ): Promise<OpenedVolume> {
   const started = performance.now()
   const { name } = options
+  const device = new GuardedDevice(unguarded, options.calls)
   const superblock = chooseSuperblock(name, readSuperblocks(device)) // 1.
   const health = new Health()
+  device.onFailure((error) => {
+    health.fail(error)
+  })
   health.readOnly = options.readOnly || checkFeatures(name, superblock) === 'read-only'
   const store = new Store(device)
   const marker = readMarker(device, name, superblock) // 2.
@@ -85,6 +95,7 @@ export async function openVolumeOn(
   }
   const orphans = (await store.metadata.scan('O')).map(([key]) => u64FromKey(key, 1))
   return {
+    device,
     engine,
     superblock,
     orphans,
