@@ -1,4 +1,4 @@
-/** The end of a daemon whose disk may not answer, and how another process sees that it cannot end. */
+/** The end of a daemon whose disk may not answer, and how another process sees what it waits for. */
 import { readFileSync } from 'node:fs'
 import koffi from 'koffi'
 import { EXIT, type ExitCode } from './exit-codes.ts'
@@ -22,13 +22,26 @@ export function endProcess(exitCode: ExitCode): void {
  * One that is just ending looks the same for a moment.
  */
 export function isEnding(pid: number): boolean {
-  let status
-  try {
-    status = readFileSync(`/proc/${pid}/status`, 'latin1')
-  } catch {
-    return false
-  }
+  const status = statusOf(pid)
   const masks = [...status.matchAll(/^(?:Sig|Shd)Pnd:\s*([0-9a-f]+)$/gm)]
   const isKilled = masks.some(([, mask]) => (BigInt(`0x${mask ?? '0'}`) & KILLED) !== 0n)
   return isKilled || /^State:\s*[ZX]/m.test(status)
+}
+
+/**
+ * How often the main thread of a process has gone to sleep, if it waits for the disk just now. While
+ * that stays the same it is one wait; the kernel wakes a long one once a minute.
+ */
+export function diskWaitOf(pid: number): number | undefined {
+  const status = statusOf(pid)
+  if (!/^State:\s*D/m.test(status)) return undefined
+  return Number(/^voluntary_ctxt_switches:\s*(\d+)$/m.exec(status)?.[1])
+}
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'latin1')
+  } catch {
+    return ''
+  }
 }

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { DaemonReport, MountRequest } from './daemon-link.ts'
-import { isEnding } from './end-process.ts'
+import { diskWaitOf, isEnding } from './end-process.ts'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
 
 const DAEMON = fileURLToPath(new URL('daemon.js', import.meta.url))
@@ -37,7 +37,7 @@ export async function startDaemon(request: MountRequest): Promise<ExitCode> {
       ...(!foreground && { cwd: '/', detached: true }),
     },
   )
-  const ended = Promise.race([endOf(daemon), stuckEndOf(daemon)])
+  const ended = Promise.race([endOf(daemon), stuckEndOf(daemon, request)])
   const stopPassing = passSignals(daemon)
   try {
     await untilLive(daemon, ended, request)
@@ -81,14 +81,27 @@ function endOf(daemon: ChildProcess): Promise<End> {
   })
 }
 
-/** Resolves when the daemon is seen ending twice: nobody is told of the end of one that cannot go. */
-async function stuckEndOf(daemon: ChildProcess): Promise<End> {
-  let seenCount = 0
+/**
+ * Resolves when the daemon is seen ending again and again: nobody is told of the end of one that
+ * cannot go. Until the mount is live, and the daemon watched from there on, it also ends one that waits
+ * for the disk for too long.
+ */
+async function stuckEndOf(daemon: ChildProcess, request: MountRequest): Promise<End> {
+  const { ioTimeoutSeconds } = request.settings
+  let isLive = false
+  daemon.once('message', () => (isLive = true))
+  let endingCount = 0
+  let wait = { since: 0, lookCount: 0 }
   for (;;) {
     await sleep(LOOK_MS, undefined, { ref: false })
     if (daemon.pid === undefined || daemon.exitCode !== null || daemon.signalCode !== null) continue
-    seenCount = isEnding(daemon.pid) ? seenCount + 1 : 0
-    if (seenCount === STUCK_LOOKS) return { status: null, signal: null, isStuck: true }
+    endingCount = isEnding(daemon.pid) ? endingCount + 1 : 0
+    if (endingCount === STUCK_LOOKS) return { status: null, signal: null, isStuck: true }
+    const switches = diskWaitOf(daemon.pid)
+    if (switches === undefined || isLive) wait = { since: 0, lookCount: 0 }
+    else if (switches - wait.since > STUCK_LOOKS) wait = { since: switches, lookCount: 0 }
+    else wait.lookCount++
+    if (ioTimeoutSeconds > 0 && wait.lookCount >= ioTimeoutSeconds) daemon.kill('SIGKILL')
   }
 }
 
