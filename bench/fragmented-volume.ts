@@ -2,7 +2,8 @@
 import { pino } from 'pino'
 import { Filesystem } from '../src/fs/filesystem.ts'
 import type { WriteRequest } from '../src/fs/operations.ts'
-import { type VolumeAtPath, makeVolumeAt, openVolumeAt } from '../src/volume/path.ts'
+import type { OpenedVolume } from '../src/volume/open.ts'
+import { makeVolumeAt, openVolumeAt } from '../src/volume/path.ts'
 import { PAGE_SIZE, pageBuffer, stampPage } from './pages.ts'
 
 export const FRAGMENTED_NAME = 'fragmented'
@@ -51,7 +52,7 @@ export async function timeOpen(path: string): Promise<number> {
   return timeMs
 }
 
-function filesystemOn(volume: VolumeAtPath): Filesystem {
+function filesystemOn(volume: OpenedVolume): Filesystem {
   return new Filesystem({
     engine: volume.engine,
     orphans: volume.orphans,

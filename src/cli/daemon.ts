@@ -6,6 +6,7 @@ import { closeSync, openSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Session } from '../session/session.ts'
 import type { DaemonReport, MountRequest } from './daemon-link.ts'
+import { endProcess } from './end-process.ts'
 import { CommandError, EXIT, type ExitCode, exitCodeOf, messageOf } from './exit-codes.ts'
 import { openLog } from './logs.ts'
 import { prepareMount, startSession } from './prepare-mount.ts'
@@ -96,7 +97,7 @@ class Daemon {
       const message = `Cannot mount "${this.request.volume}": ${messageOf(error)}`
       await report({ type: 'failed', message, exitCode: EXIT.failed })
     }
-    process.exit(EXIT.failed)
+    endProcess(EXIT.failed)
   }
 }
 
@@ -119,4 +120,4 @@ function leaveStderr(): void {
 // eslint-disable-next-line typescript/no-unsafe-type-assertion -- written by start-daemon.ts
 const request = JSON.parse(process.argv[2] ?? '') as MountRequest
 if (!request.settings.foreground) leaveStderr()
-process.exit(await new Daemon(request).run())
+endProcess(await new Daemon(request).run())

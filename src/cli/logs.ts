@@ -20,9 +20,15 @@ export function openLog(volume: string, settings: MountSettings): Logger {
   )
 }
 
-function openDestination(volume: string, { logFile, foreground }: MountSettings) {
-  if (logFile !== undefined) return openFile(logFile)
-  if (!foreground) return lazyFile(join(volume, LOG_NAME))
+/** The file that the log goes to; undefined for stderr. */
+export function logFileOf(volume: string, settings: MountSettings): string | undefined {
+  return settings.logFile ?? (settings.foreground ? undefined : join(volume, LOG_NAME))
+}
+
+function openDestination(volume: string, settings: MountSettings) {
+  if (settings.logFile !== undefined) return openFile(settings.logFile)
+  const file = logFileOf(volume, settings)
+  if (file !== undefined) return lazyFile(file)
   return process.stderr.isTTY ? prettyTerminal() : openDescriptor(STDERR)
 }
 

@@ -1,5 +1,6 @@
 /** The options after `-o`: what they mean here, what is passed on, and what is refused. */
 import { resolve } from 'node:path'
+import { IO_TIMEOUT_SECONDS } from '../device/calls-under-way.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 
 export interface MountSettings {
@@ -11,6 +12,8 @@ export interface MountSettings {
   readonly foreground: boolean
   /** Make the volume if there is none. */
   readonly create: boolean
+  /** How long the disk may take for an answer, in seconds; 0 for any time. */
+  readonly ioTimeoutSeconds: number
   readonly logFile?: string
   readonly logLevel?: string
   /** What the kernel does for any filesystem. */
@@ -57,6 +60,10 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
     text: 'send each write at once, gather none in the kernel',
     apply: (draft) => (draft.writebackCache = false),
   },
+  'iotimeout=SECONDS': {
+    text: `fail when the disk has not answered for so long; ${IO_TIMEOUT_SECONDS}, 0 to wait for ever`,
+    apply: setIoTimeout,
+  },
   foreground: { text: 'as -f', apply: (draft) => (draft.foreground = true) },
   create: {
     text: 'make the volume if there is none',
@@ -91,6 +98,7 @@ export function parseMountOptions(lists: readonly string[]): MountSettings {
     writebackCache: true,
     foreground: false,
     create: false,
+    ioTimeoutSeconds: IO_TIMEOUT_SECONDS,
   }
   const standard: string[] = []
   for (const option of splitOptions(lists)) {
@@ -106,8 +114,11 @@ function findOption(option: string): MountOption | undefined {
   if (Object.hasOwn(MOUNT_OPTIONS, option)) return MOUNT_OPTIONS[option]
   const [name = '', value] = option.split('=', 2)
   if (value === undefined) return undefined
-  return MOUNT_OPTIONS[`${name}=${name === 'log' ? 'FILE' : 'LEVEL'}`]
+  return Object.entries(MOUNT_OPTIONS).find(([form]) => VALUED.exec(form)?.[1] === name)?.[1]
 }
+
+/** The form of an option that takes any value: its name, and what stands for the value. */
+const VALUED = /^(\w+)=[A-Z]+$/
 
 function setAtomic(draft: Draft): void {
   draft.atomicByDefault = true
@@ -120,10 +131,16 @@ function setLogLevel(draft: Draft, level: string): void {
   draft.logLevel = level
 }
 
+function setIoTimeout(draft: Draft, text: string): void {
+  if (!/^\d{1,6}$/.test(text)) throw refusal(`iotimeout=${text}`, 'it is a number of seconds')
+  draft.ioTimeoutSeconds = Number(text)
+}
+
 function refuseUnknown(option: string): CommandError {
   const reasons: Readonly<Record<string, string>> = {
     log: 'it needs a file, as in log=FILE',
     loglevel: `it needs a level: ${LOG_LEVELS.join(', ')}`,
+    iotimeout: 'it needs a number of seconds, as in iotimeout=120',
   }
   const known = Object.hasOwn(reasons, option) ? reasons[option] : undefined
   return refusal(option, known ?? 'there is no such option; see oatomic mount --help')

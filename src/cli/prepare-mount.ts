@@ -13,6 +13,7 @@ import { Session } from '../session/session.ts'
 import { makeVolumeAt } from '../volume/path.ts'
 import type { MountRequest } from './daemon-link.ts'
 import { CommandError, EXIT, messageOf } from './exit-codes.ts'
+import { logFileOf } from './logs.ts'
 import type { MountSettings } from './mount-options.ts'
 
 const RETRY_MS = 100
@@ -89,6 +90,7 @@ export async function startSession(
 }
 
 function sessionOptions(place: MountPlace, settings: MountSettings) {
+  const logFile = logFileOf(place.volume, settings)
   return {
     source: place.volume,
     readOnly: settings.readOnly,
@@ -97,6 +99,8 @@ function sessionOptions(place: MountPlace, settings: MountSettings) {
     allowOther: settings.allowOther,
     mountOptions: settings.standard,
     writebackCache: settings.writebackCache,
+    ioTimeoutSeconds: settings.ioTimeoutSeconds,
+    ...(logFile !== undefined && { logFile }),
   }
 }
 

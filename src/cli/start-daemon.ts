@@ -3,18 +3,24 @@
  * threads is settled before the first line of a program runs, so it must be in the environment.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { DaemonReport, MountRequest } from './daemon-link.ts'
+import { diskWaitOf, isEnding } from './end-process.ts'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
 
 const DAEMON = fileURLToPath(new URL('daemon.js', import.meta.url))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const THREAD_COUNT = 16
+const LOOK_MS = 1000
+const STUCK_LOOKS = 3
 
 /** How a daemon has ended. */
 interface End {
   readonly status: number | null
   readonly signal: string | null
+  /** It has ended or was killed, and cannot go because the disk does not answer. */
+  readonly isStuck?: boolean
 }
 
 /** Resolves when the mount is live, or in the foreground when it has ended. Throws CommandError. */
@@ -31,7 +37,7 @@ export async function startDaemon(request: MountRequest): Promise<ExitCode> {
       ...(!foreground && { cwd: '/', detached: true }),
     },
   )
-  const ended = endOf(daemon)
+  const ended = Promise.race([endOf(daemon), stuckEndOf(daemon, request)])
   const stopPassing = passSignals(daemon)
   try {
     await untilLive(daemon, ended, request)
@@ -54,6 +60,10 @@ async function untilLive(daemon: ChildProcess, ended: Promise<End>, request: Mou
     if (outcome.type === 'live') return
     throw new CommandError(outcome.exitCode, outcome.message)
   }
+  if (outcome.isStuck === true) {
+    const reason = 'the disk does not answer, and the daemon cannot end before it does'
+    throw new CommandError(EXIT.failed, `Cannot mount "${request.volume}": ${reason}`)
+  }
   const how = outcome.signal ?? `exit code ${String(outcome.status)}`
   const reason = complaints === '' ? '' : `: ${complaints}`
   throw new CommandError(
@@ -69,6 +79,30 @@ function endOf(daemon: ChildProcess): Promise<End> {
       resolve({ status, signal })
     })
   })
+}
+
+/**
+ * Resolves when the daemon is seen ending again and again: nobody is told of the end of one that
+ * cannot go. Until the mount is live, and the daemon watched from there on, it also ends one that waits
+ * for the disk for too long.
+ */
+async function stuckEndOf(daemon: ChildProcess, request: MountRequest): Promise<End> {
+  const { ioTimeoutSeconds } = request.settings
+  let isLive = false
+  daemon.once('message', () => (isLive = true))
+  let endingCount = 0
+  let wait = { since: 0, lookCount: 0 }
+  for (;;) {
+    await sleep(LOOK_MS, undefined, { ref: false })
+    if (daemon.pid === undefined || daemon.exitCode !== null || daemon.signalCode !== null) continue
+    endingCount = isEnding(daemon.pid) ? endingCount + 1 : 0
+    if (endingCount === STUCK_LOOKS) return { status: null, signal: null, isStuck: true }
+    const switches = diskWaitOf(daemon.pid)
+    if (switches === undefined || isLive) wait = { since: 0, lookCount: 0 }
+    else if (switches - wait.since > STUCK_LOOKS) wait = { since: switches, lookCount: 0 }
+    else wait.lookCount++
+    if (ioTimeoutSeconds > 0 && wait.lookCount >= ioTimeoutSeconds) daemon.kill('SIGKILL')
+  }
 }
 
 /** Has the daemon end in order when this process is told to end. */

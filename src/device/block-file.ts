@@ -48,6 +48,24 @@ export class BlockFile {
     })
   }
 
+  /**
+   * Reads what the disk holds, where the host can: after a failed write its cache goes on showing what
+   * never got there. `target` is page-aligned memory.
+   */
+  readStored(position: number, target: Uint8Array): void {
+    onHost('read', this.path, () => {
+      if (this.#direct !== undefined) {
+        try {
+          readAll(this.#direct, target, position)
+          return
+        } catch (error) {
+          if (codeOf(error) !== 'EINVAL') throw error
+        }
+      }
+      readAll(this.#cached, target, position)
+    })
+  }
+
   readAsync(position: number, target: Uint8Array): Promise<void> {
     return this.#run('read', () => readAllAsync(this.#cached, target, position))
   }

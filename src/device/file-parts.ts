@@ -1,5 +1,6 @@
 /** The ring and the data blocks of a block file. */
 import { FsError } from '../errors.ts'
+import { allocateAligned } from './aligned-memory.ts'
 import type { Ballast } from './ballast.ts'
 import type { BlockFile } from './block-file.ts'
 import { blocksBounds, checkRead, checkWrite, ringBounds } from './bounds.ts'
@@ -9,10 +10,20 @@ import type { VolumeLayout } from './layout.ts'
 /** The data grows by this much, so that few of its flushes have a new file size to store. */
 const GROW_BYTES = 64 * 1024 * 1024
 
+/** Recovery reads the ring in order, and in large pieces it is quick. */
+const WINDOW_BLOCKS = 256
+
+/**
+ * The ring. It is read past the host's cache: a record whose write has failed may still be there, and
+ * recovery must not take it for stored. It would overwrite pages at home that nothing could restore
+ * after the next crash.
+ */
 export class FileRing implements Ring {
   readonly blockCount: number
   readonly #file: BlockFile
   readonly #start: number
+  /** What was read last and not written since. */
+  #window: { readonly block: BlockNo; readonly data: Uint8Array } | undefined
 
   constructor(file: BlockFile, layout: VolumeLayout) {
     this.blockCount = layout.ringBlocks
@@ -22,16 +33,21 @@ export class FileRing implements Ring {
 
   read(block: BlockNo, target: Uint8Array): void {
     checkRead(ringBounds(this.blockCount), block, target)
-    this.#file.read(this.#position(block), target)
+    const count = target.length / BLOCK_SIZE
+    const window = this.#windowWith(block, count) ?? this.#load(block, count)
+    const from = (block - window.block) * BLOCK_SIZE
+    target.set(window.data.subarray(from, from + target.length))
   }
 
   write(block: BlockNo, data: Uint8Array): void {
     checkWrite(ringBounds(this.blockCount), block, data)
+    this.#window = undefined
     this.#file.write(this.#position(block), data)
   }
 
   async writeDurable(block: BlockNo, data: Uint8Array, mayBlock = false): Promise<void> {
     checkWrite(ringBounds(this.blockCount), block, data)
+    this.#window = undefined
     if (mayBlock && this.#file.writeDurableNow(this.#position(block), data)) return
     await this.#file.writeDurable(this.#position(block), data)
   }
@@ -39,6 +55,31 @@ export class FileRing implements Ring {
   async flush(mayBlock = false): Promise<void> {
     if (mayBlock) this.#file.flushNow()
     else await this.#file.flush()
+  }
+
+  #windowWith(block: BlockNo, count: number) {
+    const window = this.#window
+    if (window === undefined || block < window.block) return undefined
+    const end = window.block + window.data.length / BLOCK_SIZE
+    return block + count <= end ? window : undefined
+  }
+
+  #load(block: BlockNo, count: number) {
+    const ahead = Math.min(Math.max(count, WINDOW_BLOCKS), this.blockCount - block)
+    try {
+      this.#window = this.#readStored(block, ahead)
+    } catch (error) {
+      // What cannot be read may lie behind what is asked for.
+      if (ahead === count) throw error
+      this.#window = this.#readStored(block, count)
+    }
+    return this.#window
+  }
+
+  #readStored(block: BlockNo, count: number) {
+    const data = allocateAligned(count * BLOCK_SIZE)
+    this.#file.readStored(this.#position(block), data)
+    return { block, data }
   }
 
   #position(block: BlockNo): number {

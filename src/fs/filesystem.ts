@@ -10,6 +10,7 @@ import { discardLocked } from '../txn/discard.ts'
 import type { Engine } from '../txn/engine.ts'
 import { publish } from '../txn/publish.ts'
 import { Reaper } from '../txn/reaper.ts'
+import type { FileState } from '../txn/shadow-fork.ts'
 import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
@@ -254,24 +255,31 @@ export class Filesystem implements FilesystemOperations {
   }
 
   /**
-   * Publishes what ordinary files have staged, and commits times of access. One that cannot be
-   * published does not keep the others from it; its error is thrown in the end.
+   * Publishes what ordinary files have staged, and commits times of access. A file that cannot be
+   * published, as when the disk does not read its map, keeps no other from it; the first error is
+   * thrown in the end.
    */
   async writeBack(): Promise<void> {
     const { engine, files, accessTimes, references } = this.context
     for (const ino of await accessTimes.commit()) if (!references.has(ino)) this.evict(ino)
-    const failures: unknown[] = []
+    const errors: unknown[] = []
     for (const file of files.staged()) {
       try {
-        const inode = engine.inodes.find(file.ino)
-        if (inode === undefined || isAtomic(inode)) continue
-        await publish(engine, file, { soon: false })
-        files.settle(file)
+        await this.writeBackFile(file)
       } catch (error) {
-        failures.push(error)
+        errors.push(error)
+        if (engine.health.failed) break
       }
     }
-    if (failures.length > 0) throw failures[0]
+    if (errors.length > 0) throw errors[0]
+  }
+
+  private async writeBackFile(file: FileState): Promise<void> {
+    const { engine, files } = this.context
+    const inode = engine.inodes.find(file.ino)
+    if (inode === undefined || isAtomic(inode)) return
+    await publish(engine, file, { soon: false })
+    files.settle(file)
   }
 
   private evict(ino: Ino): void {
@@ -281,17 +289,21 @@ export class Filesystem implements FilesystemOperations {
 
   /**
    * Ends the mount: ordinary files are published, what is staged for atomic ones is dropped, what
-   * the kernel still knew without a name is freed, and everything is made durable.
+   * the kernel still knew without a name is freed, and everything is made durable. Throws FsError
+   * EIO when some of that is not possible; what is, is done.
    */
   async finish(): Promise<void> {
     const { engine, files, references, reaper } = this.context
-    if (engine.health.failed || engine.health.readOnly) return
-    await this.writeBack()
+    engine.health.assertDurable()
+    if (engine.health.readOnly) return
+    const errors: unknown[] = []
+    await this.writeBack().catch((error: unknown) => errors.push(error))
     for (const file of files.staged()) discardLocked(engine, file)
     for (const ino of references.all()) {
       if (engine.inodes.find(ino)?.nlink === 0) reaper.addOrphan(ino)
     }
-    await reaper.drain()
-    await engine.checkpointer.run(true)
+    await reaper.drain().catch((error: unknown) => errors.push(error))
+    await engine.checkpointer.run(errors.length === 0)
+    if (errors.length > 0) throw errors[0]
   }
 }

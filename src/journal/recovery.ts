@@ -60,16 +60,17 @@ function nextRecord(
 ): RingRecord | undefined {
   const offset = position % ring.blockCount
   const candidates = offset === 0 ? [position] : [position, position + ring.blockCount - offset]
-  return candidates
-    .map((candidate) => ({ candidate, record: readRecord(ring, candidate % ring.blockCount) }))
-    .find(
-      ({ candidate, record }) =>
-        record !== undefined &&
-        record.header.epoch === marker.epoch &&
-        record.header.volume === volume &&
-        record.header.commitSeq === commitSeq &&
-        record.header.position === candidate,
-    )?.record
+  for (const candidate of candidates) {
+    const record = readRecord(ring, candidate % ring.blockCount)
+    const isNext =
+      record !== undefined &&
+      record.header.epoch === marker.epoch &&
+      record.header.volume === volume &&
+      record.header.commitSeq === commitSeq &&
+      record.header.position === candidate
+    if (isNext) return record
+  }
+  return undefined
 }
 
 /** A valid record that begins at this block, if there is one. */

@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino'
 import type { Filesystem } from '../fs/filesystem.ts'
+import type { Reaper } from '../txn/reaper.ts'
 import { ScrubTimer } from './scrub.ts'
 
 /** After this long everything that was answered is durable. */
@@ -51,12 +52,17 @@ export class Background {
 
   private async tick(): Promise<void> {
     const { engine } = this.filesystem.context
-    if (engine.health.failed || engine.health.readOnly) return
-    try {
-      await this.filesystem.writeBack()
-      if (engine.checkpointer.isNeeded) await engine.checkpointer.run()
-    } catch (error) {
-      this.log.error({ err: error }, 'the periodic writeback failed')
+    for (const work of [
+      () => this.filesystem.writeBack(),
+      () => (engine.checkpointer.isNeeded ? engine.checkpointer.run() : undefined),
+    ]) {
+      if (engine.health.failed || engine.health.readOnly) return
+      try {
+        await work()
+      } catch (error) {
+        // The failure of the volume is told of by itself.
+        if (!engine.health.failed) this.log.error({ err: error }, 'the periodic writeback failed')
+      }
     }
   }
 
@@ -68,14 +74,21 @@ export class Background {
 
   private async reap(): Promise<void> {
     const { reaper, engine } = this.filesystem.context
+    do {
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve)
+      })
+      if (this.stopped || engine.health.failed) return
+    } while (await this.reapStep(reaper))
+  }
+
+  private async reapStep(reaper: Reaper): Promise<boolean> {
     try {
-      do {
-        await new Promise<void>((resolve) => {
-          setImmediate(resolve)
-        })
-      } while (!this.stopped && !engine.health.failed && (await reaper.step()))
+      return await reaper.step()
     } catch (error) {
-      this.log.error({ err: error }, 'freeing removed files failed')
+      const { health } = this.filesystem.context.engine
+      if (!health.failed) this.log.error({ err: error }, 'a removed file cannot be freed')
+      return !reaper.isIdle
     }
   }
 }

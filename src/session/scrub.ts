@@ -10,13 +10,13 @@ const PAUSE_MS_MIN = 4
 /** A scrub says in the log what it finds, up to so many. */
 const LOGGED_MAX = 100
 
-export function makeScrubber({ device, engine, superblock }: VolumeAtPath, log: Logger): Scrubber {
+export function makeScrubber({ files, engine, superblock }: VolumeAtPath, log: Logger): Scrubber {
   const scrubber = new Scrubber({
     engine,
     superblock,
     raw: {
-      readBlocks: (fileBlock, target) => device.readRaw(fileBlock, target),
-      indexPath: device.index.path,
+      readBlocks: (fileBlock, target) => files.readRaw(fileBlock, target),
+      indexPath: files.index.path,
       readIndexFile: readFileDirect,
     },
   })

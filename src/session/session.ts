@@ -13,6 +13,7 @@ import type { RecoveryReport } from '../volume/open.ts'
 import { type VolumeAtPath, openVolumeAt } from '../volume/path.ts'
 import { Background } from './background.ts'
 import { makeScrubber } from './scrub.ts'
+import { DiskWatch } from './disk-watch.ts'
 
 export interface SessionOptions {
   /** The volume's folder. */
@@ -27,6 +28,10 @@ export interface SessionOptions {
   /** Standard options for mount(8), as they are. */
   readonly mountOptions: readonly string[]
   readonly writebackCache: boolean
+  /** How long the disk may take for an answer before the volume fails, in seconds; 0: for ever. */
+  readonly ioTimeoutSeconds?: number
+  /** Where `log` writes, if that is a file; for what a process beside this one has to say. */
+  readonly logFile?: string
   readonly log: Logger
 }
 
@@ -54,7 +59,8 @@ export class Session {
     // Before anything else looks at the mount point: a killed daemon may have left it unusable.
     const options = { ...wanted, mountpoint: await prepareMountpoint(wanted.mountpoint) }
     const { log } = options
-    const volume = await openVolumeAt(options.volume, options.readOnly)
+    const disk = new DiskWatch(options)
+    const volume = await openVolume(options, disk)
     reportRecovery(volume.report, log)
     try {
       const link = new KernelLink()
@@ -69,16 +75,23 @@ export class Session {
           log.error({ err: error }, 'the connection to the kernel broke')
         })
         .then(async () => close(filesystem, volume, background, log))
+        .finally(() => {
+          disk.end()
+        })
       return new Session(kernel, volume.report, ended, log)
     } catch (error) {
-      await volume.device.close()
+      await volume.device.close().catch((second: unknown) => {
+        log.error({ err: second }, 'the volume was not closed in order')
+      })
+      disk.end()
       throw error
     }
   }
 
   /**
    * Unmounts. While files are open it takes the mount out of sight and ends it all the same: what
-   * is staged for ordinary files is published, and what uses the mount gets errors.
+   * is staged for ordinary files is published, and what uses the mount gets errors. Resolves when it
+   * has ended, well or not.
    */
   async stop(): Promise<void> {
     try {
@@ -89,7 +102,17 @@ export class Session {
       await this.kernel.unmount({ lazy: true })
       this.kernel.stop()
     }
-    await this.ended
+    // However: `ended` tells its own listeners.
+    await this.ended.catch(() => undefined)
+  }
+}
+
+async function openVolume(options: SessionOptions, disk: DiskWatch): Promise<VolumeAtPath> {
+  try {
+    return await openVolumeAt(options.volume, options.readOnly, disk.calls)
+  } catch (error) {
+    disk.end()
+    throw error
   }
 }
 

@@ -142,6 +142,8 @@ export class Allocator {
     try {
       this.growTo(this.used.bitCount + missing)
     } catch (error) {
+      // A disk that fails is not a full one: nobody would look after it.
+      if (!(error instanceof FsError && error.code === 'ENOSPC')) throw error
       throw new FsError('ENOSPC', 'No space left: the disk below cannot give more', {
         cause: error,
       })

@@ -40,7 +40,10 @@ export class Reaper {
     this.onWork()
   }
 
-  /** Does one piece of work; resolves with whether more is left. */
+  /**
+   * Does one piece of work; resolves with whether more is left. What fails, as when the disk does not
+   * read a map, is left to the next mount, so that it holds up nothing else.
+   */
   async step(): Promise<boolean> {
     this.underWay ??= this.stepOnce().finally(() => {
       this.underWay = undefined
@@ -48,26 +51,48 @@ export class Reaper {
     return this.underWay
   }
 
+  /** Does all of it; throws the first error in the end. */
   async drain(): Promise<void> {
-    while (await this.step());
+    const errors: unknown[] = []
+    while (!this.isIdle && this.canWork) {
+      await this.step().catch((error: unknown) => errors.push(error))
+    }
+    if (errors.length > 0) throw errors[0]
+  }
+
+  private get canWork(): boolean {
+    return !this.engine.health.failed && !this.engine.health.readOnly
   }
 
   private async stepOnce(): Promise<boolean> {
-    if (this.engine.health.failed || this.engine.health.readOnly) return false
+    if (!this.canWork) return false
+    let isDone = true
     const [map] = this.maps
     if (map !== undefined) {
-      if (!(await map.step())) {
-        await this.forgetMap(map.ino, map.generation)
-        this.maps.shift()
+      try {
+        isDone = await this.release(map)
+      } finally {
+        if (isDone) this.maps.shift()
       }
       return !this.isIdle
     }
     const [orphan] = this.orphans
-    if (orphan !== undefined && (await this.reap(orphan))) {
-      this.orphans.shift()
-      this.orphanMap = undefined
+    if (orphan === undefined) return false
+    try {
+      isDone = await this.reap(orphan)
+    } finally {
+      if (isDone) {
+        this.orphans.shift()
+        this.orphanMap = undefined
+      }
     }
     return !this.isIdle
+  }
+
+  private async release(map: MapRelease): Promise<boolean> {
+    if (await map.step()) return false
+    await this.forgetMap(map.ino, map.generation)
+    return true
   }
 
   private async forgetMap(ino: Ino, generation: number): Promise<void> {

@@ -13,7 +13,9 @@
  * but pages to their homes, which the next recovery writes again; step 5 consists of commits; step 6
  * leaves the copy missing or whole, for all that is not zero of it is in its first sector.
  */
+import type { CallsUnderWay } from '../device/calls-under-way.ts'
 import type { Device } from '../device/device.ts'
+import { GuardedDevice } from '../device/guarded-device.ts'
 import { FsError } from '../errors.ts'
 import { Health } from '../health.ts'
 import { Checkpointer } from '../journal/checkpoint.ts'
@@ -50,6 +52,8 @@ export interface OpenVolumeOptions {
   readonly clock: () => bigint
   /** Damage that was found before; the volume is opened for reading only then. */
   readonly damage?: string | undefined
+  /** Watches over what the disk has not answered; without it every call is waited for. */
+  readonly calls?: CallsUnderWay
 }
 
 /** What opening did. */
@@ -65,6 +69,8 @@ export interface RecoveryReport {
 }
 
 export interface OpenedVolume {
+  /** The device that was opened, held to its contract: what must be closed in the end. */
+  readonly device: Device
   readonly engine: Engine
   readonly superblock: Superblock
   readonly report: RecoveryReport
@@ -73,13 +79,17 @@ export interface OpenedVolume {
 }
 
 export async function openVolumeOn(
-  device: Device,
+  unguarded: Device,
   options: OpenVolumeOptions,
 ): Promise<OpenedVolume> {
   const started = performance.now()
   const { name } = options
+  const device = new GuardedDevice(unguarded, options.calls)
   const superblock = chooseSuperblock(name, readSuperblocks(device)) // 1.
   const health = new Health()
+  device.onFailure((error) => {
+    health.fail(error)
+  })
   health.readOnly = options.readOnly || checkFeatures(name, superblock) === 'read-only'
   if (device.ring.blockCount < RING_BLOCKS_MIN) {
     const found = `its ring has ${device.ring.blockCount} blocks of ${RING_BLOCKS_MIN} at least`
@@ -106,6 +116,7 @@ export async function openVolumeOn(
   }
   const orphans = (await listed(store, 'O', name)).map(([key]) => u64FromKey(key, 1))
   return {
+    device,
     engine,
     superblock,
     orphans,

@@ -45,6 +45,9 @@ test('a wrong command line ends with 1 and one line', TEST, async () => {
     ['volume mnt -o atomic=isolated', /option "atomic=isolated": this version/],
     ['volume mnt -o log=', /option "log": it needs a file/],
     ['volume mnt -o loglevel=loud', /option "loglevel=loud": the levels are/],
+    ['volume mnt -o iotimeout', /option "iotimeout": it needs a number of seconds/],
+    ['volume mnt -o iotimeout=', /option "iotimeout=": it is a number of seconds/],
+    ['volume mnt -o iotimeout=2m', /option "iotimeout=2m": it is a number of seconds/],
     ['volume mnt -t ext4', /type "ext4"/],
     ['make volume --ring-size 5', /size "5"/],
     ['make volume --ring-size 4097K', /size "4097K"/],
@@ -79,7 +82,7 @@ test('parseMountOptions() passes standard options on and ignores those of fstab'
 test('parseMountOptions() reads what is of this filesystem', () => {
   const { standard, logFile, ...settings } = parseMountOptions([
     'ro,atomic=shared,noatime,allow_other,default_permissions,nowriteback,foreground,create',
-    'log=/var/log/a=b.log,loglevel=debug',
+    'log=/var/log/a=b.log,loglevel=debug,iotimeout=7',
   ])
   assert.deepEqual(settings, {
     readOnly: true,
@@ -90,6 +93,7 @@ test('parseMountOptions() reads what is of this filesystem', () => {
     foreground: true,
     create: true,
     logLevel: 'debug',
+    ioTimeoutSeconds: 7,
   })
   assert.equal(logFile, '/var/log/a=b.log')
   assert.deepEqual(standard, ['ro', 'noatime'])

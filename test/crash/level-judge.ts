@@ -4,7 +4,8 @@ import { rmSync } from 'node:fs'
 import { pino } from 'pino'
 import { checkUnprobed } from '../../src/check/check-path.ts'
 import { Filesystem } from '../../src/fs/filesystem.ts'
-import { type VolumeAtPath, openVolumeAt } from '../../src/volume/path.ts'
+import { openVolumeAt } from '../../src/volume/path.ts'
+import type { OpenedVolume } from '../../src/volume/open.ts'
 import type { Random } from '../support/random.ts'
 import { FakeProcesses } from '../support/volume.ts'
 import { assertAllowed } from './judge.ts'
@@ -62,12 +63,12 @@ async function judgeImage(
 }
 
 /** The commit up to which the index held everything when it was opened. */
-function checkpointFound({ engine, report }: VolumeAtPath): number {
+function checkpointFound({ engine, report }: OpenedVolume): number {
   assert.equal(report.mapsReleased, 0, 'opening has committed nothing of its own')
   return engine.journal.commitSeq - report.recordCount
 }
 
-function filesystemOf({ engine, orphans }: VolumeAtPath): Filesystem {
+function filesystemOf({ engine, orphans }: OpenedVolume): Filesystem {
   return new Filesystem({
     engine,
     orphans,

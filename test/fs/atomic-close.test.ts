@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FsError } from '../../src/errors.ts'
 import type { ProcessState } from '../../src/fs/processes.ts'
 import * as v from '../support/volume.ts'
 import { TIMEOUT, close, fileWith, isStaged, openFile, refuses, setXattr, text, writeText } from './fixture.ts' // prettier-ignore
@@ -150,7 +151,7 @@ async function loseCachedWrite(policy: string) {
   volume.engine.store.allocator.reserve(free)
   Object.defineProperty(blocks, 'grow', {
     value: () => {
-      throw new Error('full')
+      throw new FsError('ENOSPC', 'full')
     },
   })
   const request = { ...v.writeRequest(4096, Buffer.from('lost')), fromCache: true }

@@ -1,5 +1,6 @@
 /** A filesystem on any device, without a kernel: what tests of the layers below the transport use. */
 import { pino } from 'pino'
+import type { CallsUnderWay } from '../../src/device/calls-under-way.ts'
 import type { Device } from '../../src/device/device.ts'
 import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
 import { Filesystem } from '../../src/fs/filesystem.ts'
@@ -60,12 +61,17 @@ export async function makeTestVolume(device: Device): Promise<void> {
 
 export async function openTestFilesystem(
   device: Device,
-  options: Partial<FilesystemOptions> & { readOnly?: boolean; scrubber?: Scrubber } = {},
+  options: Partial<FilesystemOptions> & {
+    readOnly?: boolean
+    scrubber?: Scrubber
+    calls?: CallsUnderWay
+  } = {},
 ): Promise<TestFilesystem> {
   const volume = await openVolumeOn(device, {
     name: 'test',
     readOnly: options.readOnly ?? false,
     clock: testClock(),
+    ...(options.calls !== undefined && { calls: options.calls }),
   })
   const processes = new FakeProcesses()
   const fs = new Filesystem({

@@ -16,7 +16,6 @@ import { ReplySender } from './reply-sender.ts'
 import type { InitRequest } from './request-decoders.ts'
 import { RequestLoop } from './request-loop.ts'
 import { type UnmountOptions, unmount } from './unmount.ts'
-import { Watchdog } from './watchdog.ts'
 
 const START_TIMEOUT_MS = 15_000
 
@@ -50,7 +49,6 @@ export class KernelSession {
   readonly #link: KernelLink
   readonly #replies: ReplySender
   readonly #loop: RequestLoop
-  readonly #watchdog: Watchdog
   readonly #agreed = new Deferred<Agreement>()
   readonly #ended = new Deferred<void>()
 
@@ -72,7 +70,6 @@ export class KernelSession {
     this.#options = options
     this.mountpoint = mountpoint
     this.#fd = fd
-    this.#watchdog = new Watchdog(mountpoint)
     this.#link = options.link ?? new KernelLink()
     this.#replies = new ReplySender(fd)
     const dispatcher = this.#makeDispatcher()
@@ -179,7 +176,6 @@ export class KernelSession {
   }
 
   #onEnd(error?: Error): void {
-    this.#watchdog.dismiss()
     this.#replies.close()
     this.#agreed.reject(new FsError('ENODEV', 'The mount has ended before it served a request'))
     this.#link.disconnect().then(

@@ -1,5 +1,5 @@
 /** A device that counts its calls and lets chosen ones fail. */
-import { FsError } from '../../../src/errors.ts'
+import { FsError, invariant } from '../../../src/errors.ts'
 import { BLOCK_SIZE } from '../../../src/device/device.ts'
 import type { BlockNo, Blocks, Device, Index, IndexOp, Ring } from '../../../src/device/device.ts'
 import { OneBatch } from '../../../src/device/one-batch.ts'
@@ -26,8 +26,11 @@ export interface Fault {
   readonly kind: CallKind | 'any'
   /** Which call of that kind fails, from 0. */
   readonly call: number
-  /** `short` stores a part, or all of an index batch, and then fails with EIO. */
-  readonly result: 'EIO' | 'ENOSPC' | 'short'
+  /**
+   * `short` stores or lists a part, or stores all of an index batch, and then fails with EIO; `hang`
+   * never settles, and is for asynchronous calls.
+   */
+  readonly result: 'EIO' | 'ENOSPC' | 'short' | 'hang'
   /** Lets every later call of the kind fail too. */
   readonly isLasting?: boolean
 }
@@ -45,6 +48,21 @@ export class FaultyDevice implements Device {
     this.ring = new FaultyRing(device.ring, this.#faults)
     this.blocks = new FaultyBlocks(device.blocks, this.#faults)
     this.index = new FaultyIndex(device.index, this.#faults)
+  }
+
+  /** The kinds of all calls so far, in order. */
+  get trace(): readonly CallKind[] {
+    return this.#faults.trace
+  }
+
+  /** The kind of the call that failed first. */
+  get struck(): CallKind | undefined {
+    return this.#faults.struck
+  }
+
+  /** Called when a call begins to hang. */
+  set onHang(listener: () => void) {
+    this.#faults.onHang = listener
   }
 
   /** Calls so far, failed ones included. */
@@ -88,7 +106,10 @@ export class FaultyDevice implements Device {
 class Faults {
   readonly #faults: Fault[]
   readonly #counts = new Map<CallKind | 'any', number>()
+  readonly trace: CallKind[] = []
+  struck: CallKind | undefined
   failedCount = 0
+  onHang: () => void = () => undefined
 
   constructor(faults: readonly Fault[]) {
     this.#faults = [...faults]
@@ -104,8 +125,9 @@ class Faults {
 
   /** Counts a call; throws when it is to fail, after `storePart` if it is to be short. */
   strike(kind: CallKind, storePart?: () => void): void {
-    const fault = this.#next(kind)
+    const fault = this.next(kind)
     if (fault === undefined) return
+    invariant(fault.result !== 'hang', `${kind} keeps the event loop, so the test would hang`)
     if (fault.result === 'short') storePart?.()
     throw errorOf(fault, kind)
   }
@@ -116,13 +138,30 @@ class Faults {
     call: () => Promise<Value>,
     storePart?: () => Promise<void>,
   ): Promise<Value> {
-    const fault = this.#next(kind)
+    const fault = this.next(kind)
     if (fault === undefined) return call()
+    if (fault.result === 'hang') return this.#hang()
     if (fault.result === 'short') await storePart?.()
     throw errorOf(fault, kind)
   }
 
-  #next(kind: CallKind): Fault | undefined {
+  /** Lists entries; may fail at the first step, after it, or hang there. */
+  async *list<Item>(kind: CallKind, items: AsyncIterable<Item>, fault?: Fault) {
+    if (fault?.result === 'hang') await this.#hang()
+    for await (const item of items) {
+      yield item
+      if (fault !== undefined) break
+    }
+    if (fault !== undefined) throw errorOf(fault, kind)
+  }
+
+  #hang(): Promise<never> {
+    this.onHang()
+    return new Promise(() => undefined)
+  }
+
+  /** Counts a call; the fault if it is to fail. */
+  next(kind: CallKind): Fault | undefined {
     const fault = this.#faults.find((candidate) => {
       if (candidate.kind !== kind && candidate.kind !== 'any') return false
       const call = this.callCount(candidate.kind)
@@ -130,16 +169,17 @@ class Faults {
     })
     for (const counted of [kind, 'any'] as const)
       this.#counts.set(counted, this.callCount(counted) + 1)
-    if (fault !== undefined) this.failedCount += 1
+    this.trace.push(kind)
+    if (fault === undefined) return undefined
+    this.failedCount += 1
+    this.struck ??= kind
     return fault
   }
 }
 
 function errorOf(fault: Fault, kind: CallKind): FsError {
-  return new FsError(
-    fault.result === 'short' ? 'EIO' : fault.result,
-    `Cannot ${kind}: fault on demand`,
-  )
+  const code = fault.result === 'ENOSPC' ? 'ENOSPC' : 'EIO'
+  return new FsError(code, `Cannot ${kind}: fault on demand`)
 }
 
 /** The first half of a write, at half a block if it is one block. */
@@ -175,18 +215,18 @@ class FaultyRing implements Ring {
     this.#ring.write(block, data)
   }
 
-  async writeDurable(block: BlockNo, data: Uint8Array): Promise<void> {
+  async writeDurable(block: BlockNo, data: Uint8Array, mayBlock?: boolean): Promise<void> {
     await this.#faults.run(
       'ring.writeDurable',
-      () => this.#ring.writeDurable(block, data),
+      () => this.#ring.writeDurable(block, data, mayBlock),
       async () => {
         this.#ring.write(block, firstHalf(this.#ring, block, data))
       },
     )
   }
 
-  async flush(): Promise<void> {
-    await this.#faults.run('ring.flush', () => this.#ring.flush())
+  async flush(mayBlock?: boolean): Promise<void> {
+    await this.#faults.run('ring.flush', () => this.#ring.flush(mayBlock))
   }
 }
 
@@ -263,8 +303,9 @@ class FaultyIndex implements Index {
   }
 
   range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]> {
-    this.#faults.strike('index.range')
-    return this.#index.range(from, to)
+    const fault = this.#faults.next('index.range')
+    if (fault?.result === 'EIO' || fault?.result === 'ENOSPC') throw errorOf(fault, 'index.range')
+    return this.#faults.list('index.range', this.#index.range(from, to), fault)
   }
 
   async batch(operations: readonly IndexOp[]): Promise<void> {

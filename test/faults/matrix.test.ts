@@ -1,0 +1,61 @@
+/**
+ * Goal: whichever call of the device fails, the caller is told, nothing is reported as durable any
+ * more, what is published can be read, and the next mount finds everything that was acknowledged.
+ * Method: run each phase of a volume's life once to list its calls; then, for each n and each way to
+ * fail, run it with the n-th call failing, look at the live volume, and open what the death of the
+ * process or a power cut leaves of it.
+ *
+ * Phases with very many calls are sampled; OATOMIC_FAULTS=all tries every call of these too.
+ */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { CallKind } from '../support/devices/faulty-device.ts'
+import { Random, testSeed } from '../support/random.ts'
+import { PHASES, type Phase } from './support/phases.ts'
+import { prepare, resultsOf, runCase, traceOf } from './support/run-case.ts'
+import { Tally } from './support/tally.ts'
+
+const TEST = { timeout: 600_000 }
+const isThorough = process.env['OATOMIC_FAULTS'] === 'all'
+
+for (const phase of PHASES) {
+  test(`${phase.name}: every call fails in every way`, TEST, async (context) => {
+    const random = new Random(testSeed())
+    context.diagnostic(`seed ${random.seed}`)
+    await runPhase(context, phase, random)
+  })
+}
+
+async function runPhase(context: TestContext, phase: Phase, random: Random): Promise<void> {
+  const start = await prepare(phase)
+  const trace = await traceOf(phase, start)
+  const tally = new Tally()
+  const isSampled = phase.callCount !== undefined && !isThorough
+  for (const [n, kind] of trace.entries()) tally.call(phase.name, kind, n)
+  for (const n of chosen(phase, trace, random)) {
+    const kind = trace[n]
+    if (kind === undefined) continue
+    const results = resultsOf(kind)
+    for (const result of isSampled ? [random.pick(results)] : results) {
+      try {
+        await runCase(phase, start, { call: n, result }, random)
+      } catch (error) {
+        throw new Error(`Call ${n} (${kind}) with ${result}: ${String(error)}`, { cause: error })
+      }
+      tally.struck(phase.name, kind, n)
+    }
+  }
+  tally.print(context)
+  assert.deepEqual(tally.missed(!isSampled), [])
+}
+
+/** All calls, or some of each kind. */
+function chosen(phase: Phase, trace: readonly CallKind[], random: Random): number[] {
+  const all = [...trace.keys()]
+  if (phase.callCount === undefined || isThorough) return all
+  const kinds = [...new Set(trace)]
+  const each = Math.ceil(phase.callCount / kinds.length)
+  return kinds.flatMap((kind) =>
+    random.shuffle(all.filter((n) => trace[n] === kind)).slice(0, each),
+  )
+}
