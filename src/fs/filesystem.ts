@@ -14,6 +14,7 @@ import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
+import { copyRange } from './copy-range.ts'
 import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
 import { FileTable } from './file-table.ts'
@@ -25,6 +26,7 @@ import type {
   Attributes,
   Awaitable,
   Caller,
+  CopyRequest,
   DirectoryEntry,
   FileHandle,
   FilesystemOperations,
@@ -185,6 +187,10 @@ export class Filesystem implements FilesystemOperations {
 
   allocate(fh: FileHandle, mode: number, offset: number, lengthBytes: number): Promise<void> {
     return allocate(this.context, fh, mode, offset, lengthBytes)
+  }
+
+  copyRange(request: CopyRequest): Promise<number> {
+    return copyRange(this.context, request)
   }
 
   ioctl({ ino, command, input }: IoctlRequest): Awaitable<Uint8Array> {

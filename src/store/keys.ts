@@ -9,6 +9,7 @@
  *   X ino8 name              extended attribute
  *   E ino8 generation4 leaf4 64 blocks of a file's extent map
  *   G group4                 allocation bitmap of 32,768 blocks
+ *   R group4                 blocks of 256 that have more than one owner
  *   O ino8                   orphan: nlink is 0 and the kernel still knew the inode
  *   P ino8 generation4       map generation that is being written or freed, not the file's own
  */
@@ -59,6 +60,7 @@ export const leafPrefix = (ino: Ino, generation: number): string =>
 export const leafKey = (ino: Ino, generation: number, leafIndex: number): string =>
   leafPrefix(ino, generation) + u32Key(leafIndex)
 export const bitmapKey = (groupIndex: number): string => 'G' + u32Key(groupIndex)
+export const sharesKey = (groupIndex: number): string => 'R' + u32Key(groupIndex)
 export const orphanKey = (ino: Ino): string => 'O' + u64Key(ino)
 export const pendingMapKey = (ino: Ino, generation: number): string =>
   'P' + u64Key(ino) + u32Key(generation)

@@ -10,6 +10,7 @@ export type Op =
   | { readonly type: 'del'; readonly key: string }
   | PageOp
   | RemapOp
+  | ShareOp
   | UnmapOp
   | DropOp
 
@@ -30,6 +31,13 @@ export interface PageOp extends MapOp {
 /** Blocks whose content is already durable become part of the file. */
 export interface RemapOp extends MapOp {
   readonly type: 'remap'
+  readonly block: BlockNo
+  readonly checksums: Uint32Array
+}
+
+/** Blocks that another place of a map refers to become part of the file, too. */
+export interface ShareOp extends MapOp {
+  readonly type: 'share'
   readonly block: BlockNo
   readonly checksums: Uint32Array
 }

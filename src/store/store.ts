@@ -11,7 +11,8 @@ import { ExtentMaps } from './extent-maps.ts'
 import { HomeWrites } from './home-writes.ts'
 import { LEAF_BLOCKS } from './leaf.ts'
 import { Metadata } from './metadata.ts'
-import type { DropOp, Op, PageOp, RemapOp, UnmapOp } from './ops.ts'
+import type { DropOp, Op, PageOp, RemapOp, ShareOp, UnmapOp } from './ops.ts'
+import { Shares } from './shares.ts'
 
 /** A write of staged blocks that has not returned; reads of these blocks are served from it. */
 export interface WriteUnderWay {
@@ -24,6 +25,7 @@ export class Store {
   readonly metadata: Metadata
   readonly maps: ExtentMaps
   readonly allocator: Allocator
+  readonly shares: Shares
   readonly homeWrites = new HomeWrites()
   readonly writesUnderWay = new Set<WriteUnderWay>()
 
@@ -32,6 +34,7 @@ export class Store {
     this.metadata = new Metadata(device.index)
     this.maps = new ExtentMaps(this.metadata)
     this.allocator = new Allocator(device.blocks)
+    this.shares = new Shares(device.index)
   }
 
   /** Reads what applying an operation needs. Throws FsError EIO, and then nothing has changed. */
@@ -40,6 +43,7 @@ export class Store {
     const map = this.maps.get(op.ino, op.generation)
     for (let i = 0; i < blockCountOf(op); i += LEAF_BLOCKS) map.ensureLeaf(op.fileBlock + i)
     map.ensureLeaf(op.fileBlock + blockCountOf(op) - 1)
+    if (op.type !== 'drop') this.prepareShares(op)
   }
 
   /** Requires: what it needs was read, or the caller copes with a failure in the middle. */
@@ -56,6 +60,9 @@ export class Store {
         break
       case 'remap':
         this.applyRemap(op)
+        break
+      case 'share':
+        this.applyShare(op)
         break
       case 'unmap':
         this.applyUnmap(op)
@@ -90,6 +97,18 @@ export class Store {
     return data
   }
 
+  private prepareShares(op: PageOp | RemapOp | ShareOp | UnmapOp): void {
+    if (op.type === 'share') {
+      for (let i = 0; i < op.checksums.length; i++) this.shares.prepare(op.block + i)
+    }
+    if (this.shares.isEmpty) return
+    const map = this.maps.get(op.ino, op.generation)
+    for (let i = 0; i < blockCountOf(op); i++) {
+      const block = map.block(op.fileBlock + i)
+      if (block !== 0) this.shares.prepare(block)
+    }
+  }
+
   private applyPage(op: PageOp): void {
     const old = this.maps.get(op.ino, op.generation).set(op.fileBlock, op.block, op.checksum)
     if (old !== op.block) this.replace(old, op.block)
@@ -102,6 +121,19 @@ export class Store {
       const block = op.block + i
       const old = map.set(op.fileBlock + i, block, op.checksums[i] ?? 0)
       if (old !== block) this.replace(old, block)
+    }
+  }
+
+  /** The place that was copied from may have lost the block meanwhile; then this is its one owner. */
+  private applyShare(op: ShareOp): void {
+    const map = this.maps.get(op.ino, op.generation)
+    for (let i = 0; i < op.checksums.length; i++) {
+      const block = op.block + i
+      const old = map.set(op.fileBlock + i, block, op.checksums[i] ?? 0)
+      if (old === block) continue
+      if (old !== 0) this.free(old)
+      if (this.allocator.isMapped(block)) this.shares.add(block)
+      else this.allocator.map(block)
     }
   }
 
@@ -118,14 +150,19 @@ export class Store {
     this.allocator.map(block)
   }
 
+  /** A place of a map no longer refers to a block. */
   private free(block: BlockNo): void {
+    if (this.shares.extra(block) > 0) {
+      this.shares.remove(block)
+      return
+    }
     this.allocator.unmap(block)
     this.homeWrites.drop(block)
   }
 }
 
-function blockCountOf(op: PageOp | RemapOp | UnmapOp | DropOp): number {
-  if (op.type === 'remap') return op.checksums.length
+function blockCountOf(op: PageOp | RemapOp | ShareOp | UnmapOp | DropOp): number {
+  if (op.type === 'remap' || op.type === 'share') return op.checksums.length
   return op.type === 'unmap' ? op.count : 1
 }
 

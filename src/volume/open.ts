@@ -72,6 +72,7 @@ export async function openVolumeOn(
   const store = new Store(device)
   const marker = readMarker(device, name, superblock) // 2.
   await loadBitmap(store, name)
+  await store.shares.open()
   const counter: InodeCounter = { next: marker.nextIno }
   const replayed = replay(store, name, marker, superblock, counter) // 3.
   if (replayed.damage !== undefined) health.readOnly = true
