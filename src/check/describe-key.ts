@@ -2,6 +2,7 @@
 import type { Ino } from '../store/inode.ts'
 import { GROUP_LENGTH, u32FromKey, u64FromKey } from '../store/keys.ts'
 import { LEAF_BLOCKS } from '../store/leaf.ts'
+import { SHARES_BLOCKS } from '../store/shares.ts'
 import { showName } from './show-name.ts'
 
 interface KeyKind {
@@ -22,6 +23,7 @@ const KINDS: ReadonlyMap<string, KeyKind> = new Map([
   ['M', kind(exactly(1), () => 'the marker', false)],
   ['O', kind(exactly(9), () => 'its place on the list of orphans')],
   ['P', kind(exactly(13), (key) => `its pending generation ${u32FromKey(key, 9)}`)],
+  ['R', kind(exactly(5), describeShares, false)],
   ['S', kind(exactly(1), () => "the volume's identity", false)],
   ['X', kind(named, (key) => `its attribute "${showName(key.slice(GROUP_LENGTH))}"`)],
 ])
@@ -36,6 +38,11 @@ function kind(hasForm: KeyKind['hasForm'], describe: KeyKind['describe'], hasIno
 function describeLeaf(key: string): string {
   const first = u32FromKey(key, 13) * LEAF_BLOCKS
   return `its map of blocks ${first} to ${first + LEAF_BLOCKS - 1}, generation ${u32FromKey(key, 9)}`
+}
+
+function describeShares(key: string): string {
+  const first = u32FromKey(key, 1) * SHARES_BLOCKS
+  return `owners of blocks ${first} to ${first + SHARES_BLOCKS - 1}`
 }
 
 export function isWellFormed(key: string): boolean {

@@ -6,10 +6,18 @@ import type { Device, IndexOp } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import { type Replayed, replayRing } from '../journal/recovery.ts'
 import { Bitmap, GROUP_BLOCKS } from '../store/bitmap.ts'
-import { MARKER_KEY, VOLUME_KEY, bitmapKey, prefixEnd, u32FromKey } from '../store/keys.ts'
+import {
+  MARKER_KEY,
+  VOLUME_KEY,
+  bitmapKey,
+  prefixEnd,
+  sharesKey,
+  u32FromKey,
+} from '../store/keys.ts'
 import { type Leaf, decodeLeaf } from '../store/leaf.ts'
 import { type Marker, decodeMarker } from '../store/marker.ts'
 import { openValue } from '../store/metadata.ts'
+import { SHARES_BLOCKS, decodeShares } from '../store/shares.ts'
 import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
 import { readSuperblocks, volumeMark } from '../volume/open.ts'
 import { describeKey } from './describe-key.ts'
@@ -29,6 +37,8 @@ export class VolumeView {
   /** The bitmap with the records replayed, and where it could not be read. */
   readonly bitmap: Bitmap
   readonly unreadableGroups = new Set<number>()
+  /** Blocks with more than one owner, and how many more, with the records replayed. */
+  readonly shares = new Map<number, number>()
   /** Blocks that the bitmap of the last checkpoint has. */
   storedMappedCount = 0
   marker: Marker | undefined
@@ -40,7 +50,7 @@ export class VolumeView {
     this.superblock = superblock
     this.sink = sink
     this.bitmap = new Bitmap(device.blocks.blockCount)
-    this.replay = new Replay(this.bitmap, (key) => this.loadLeaf(key))
+    this.replay = new Replay(this.bitmap, this.shares, (key) => this.loadLeaf(key))
   }
 
   /** Throws FsError EINVAL where there is no superblock that this program can read. */
@@ -50,6 +60,7 @@ export class VolumeView {
     const view = new VolumeView(device, superblock, sink)
     view.marker = view.decode(MARKER_KEY, view.stored(MARKER_KEY), decodeMarker)
     await view.loadBitmap()
+    await view.loadShares()
     view.replayRecords()
     return view
   }
@@ -168,6 +179,15 @@ export class VolumeView {
       }
     }
     this.storedMappedCount = this.bitmap.setCount
+  }
+
+  private async loadShares(): Promise<void> {
+    for await (const { key, body } of this.entries(sharesKey(0).slice(0, 1))) {
+      const counts = this.decode(key, body, decodeShares) ?? []
+      for (const [slot, count] of counts.entries()) {
+        if (count > 0) this.shares.set(u32FromKey(key, 1) * SHARES_BLOCKS + slot, count)
+      }
+    }
   }
 
   private loadGroup(groupIndex: number, body: Uint8Array): void {

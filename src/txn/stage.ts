@@ -164,7 +164,7 @@ function putPages(
  * The block that a published page of this file block goes home to; 0 if it needs a new one, because
  * there is none or because somebody else has it too.
  */
-export function homeBlockFor(engine: Engine, file: FileState, fileBlock: number): number {
+function homeBlockFor(engine: Engine, file: FileState, fileBlock: number): number {
   const block = mappedBlock(engine, file, fileBlock)
   const { allocator, shares } = engine.store
   return allocator.isBorrowed(block) || shares.extra(block) > 0 ? 0 : block
