@@ -44,7 +44,8 @@ export class MapCheck {
   private readonly view: VolumeView
   private readonly table: InodeTable
   private readonly pending: PendingMaps
-  private readonly doubles = new Map<number, string[]>()
+  /** How often blocks are mapped beyond the first time. */
+  private readonly extra = new Map<number, number>()
 
   constructor(view: VolumeView, table: InodeTable, pending: PendingMaps) {
     this.view = view
@@ -82,7 +83,7 @@ export class MapCheck {
       const ino = this.table.get(row, COLUMN.ino)
       this.view.sink('F18', 'error', `maps ${counted} blocks, and says ${said}`, ino)
     }
-    if (this.doubles.size > 0) await this.reportDoubles()
+    await this.checkOwners()
   }
 
   private ownLeaf({ row, ino, leafIndex }: PlacedLeaf): Leaf | undefined {
@@ -104,8 +105,8 @@ export class MapCheck {
     for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
       const block = leaf.block(slot)
       if (block === 0 || block >= blockCount || own?.block(slot) === block) continue
-      if (!this.mapped.has(block)) this.mapped.set(block)
-      else if (this.doubles.size < DOUBLES_MAX) this.doubles.set(block, [])
+      if (this.mapped.has(block)) this.extra.set(block, (this.extra.get(block) ?? 0) + 1)
+      else this.mapped.set(block)
     }
   }
 
@@ -122,16 +123,37 @@ export class MapCheck {
     this.view.sink(invariant, 'error', `maps ${block}${more}, ${where}`, placed.ino)
   }
 
-  /** Who has the blocks that several have is found by looking again. */
-  private async reportDoubles(): Promise<void> {
+  private async checkOwners(): Promise<void> {
+    const { shares, sink } = this.view
+    const doubles = new Map<number, string[]>()
+    for (const [block, found] of this.extra) {
+      if (found > (shares.get(block) ?? 0) && doubles.size < DOUBLES_MAX) doubles.set(block, [])
+    }
+    for (const [block, said] of shares) {
+      // Who maps what is not there has a finding of its own.
+      if (block >= this.mapped.bitCount) continue
+      const found = this.extra.get(block) ?? 0
+      if (said > found) {
+        sink(
+          'F20',
+          'warning',
+          `block ${block} has ${found + 1} owners, and ${said + 1} are counted`,
+        )
+      }
+    }
+    if (doubles.size > 0) await this.reportDoubles(doubles)
+  }
+
+  /** Who has the blocks that too many have is found by looking again. */
+  private async reportDoubles(doubles: ReadonlyMap<number, string[]>): Promise<void> {
     for await (const placed of leavesOf(this.view, this.table)) {
       for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
-        const owners = this.doubles.get(placed.leaf.block(slot))
+        const owners = doubles.get(placed.leaf.block(slot))
         const place = `inode ${placed.ino}, generation ${placed.generation}`
         owners?.push(`${place}, offset ${offsetOf(placed, slot)}`)
       }
     }
-    for (const [block, owners] of this.doubles) {
+    for (const [block, owners] of doubles) {
       this.view.sink('F20', 'error', `block ${block} is mapped by ${owners.join('; ')}`)
     }
   }

@@ -41,7 +41,7 @@ export interface CheckReport {
   readonly isComplete: boolean
   readonly inodeCount: number
   readonly mappedCount: number
-  /** Blocks whose content was compared with its checksum. */
+  /** Blocks whose content was compared with its checksum, once for each place that has them. */
   readonly verifiedCount: number
   /** Records of the ring that the next mount will replay. */
   readonly recordCount: number

@@ -23,7 +23,7 @@ export const INVARIANTS = {
   F17: "Every leaf is of its inode's own generation or of a pending one.",
   F18: 'An inode with links counts the blocks that its own generation maps.',
   F19: 'Every mapped block lies within the block file, and is not block 0.',
-  F20: 'No block is mapped twice, but by two generations of a file at the same place.',
+  F20: 'A block is mapped as often as is counted; two generations with it at one place count once.',
   F21: 'A file maps nothing behind its end.',
   F22: 'The bitmap is the union of all maps.',
   F23: 'The marker counts the blocks that the stored bitmap leaves free.',

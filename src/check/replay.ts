@@ -19,10 +19,16 @@ export class Replay {
   private readonly leaves = new Map<string, Leaf>()
   private readonly loadLeaf: (key: string) => Leaf | undefined
   private readonly bitmap: Bitmap
+  private readonly shares: Map<BlockNo, number>
 
-  /** `bitmap` is changed along. */
-  constructor(bitmap: Bitmap, loadLeaf: (key: string) => Leaf | undefined) {
+  /** `bitmap` is changed along, and so is `shares`: how many owners more than one a block has. */
+  constructor(
+    bitmap: Bitmap,
+    shares: Map<BlockNo, number>,
+    loadLeaf: (key: string) => Leaf | undefined,
+  ) {
     this.bitmap = bitmap
+    this.shares = shares
     this.loadLeaf = loadLeaf
   }
 
@@ -41,6 +47,14 @@ export class Replay {
         break
       case 'remap':
         for (const [i, checksum] of op.checksums.entries()) this.map(op, i, op.block + i, checksum)
+        break
+      case 'share':
+        for (const [i, checksum] of op.checksums.entries()) {
+          const block = op.block + i
+          const isShared = this.bitmap.has(block)
+          const old = this.map(op, i, block, checksum)
+          if (isShared && old !== block) this.shares.set(block, (this.shares.get(block) ?? 0) + 1)
+        }
         break
       case 'unmap':
         for (let i = 0; i < op.count; i++) this.free(this.set(op, i, 0, 0))
@@ -79,15 +93,22 @@ export class Replay {
     return low
   }
 
-  private map(place: Place, index: number, block: BlockNo, checksum: number): void {
+  /** Returns the block that was there. */
+  private map(place: Place, index: number, block: BlockNo, checksum: number): BlockNo {
     const old = this.set(place, index, block, checksum)
-    if (old === block) return
+    if (old === block) return old
     this.free(old)
     if (block < this.bitmap.bitCount) this.bitmap.set(block)
+    return old
   }
 
   private free(block: BlockNo): void {
     if (block === 0) return
+    const extra = this.shares.get(block) ?? 0
+    if (extra > 0) {
+      this.shares.set(block, extra - 1)
+      return
+    }
     this.bitmap.clear(block)
     this.pages.delete(block)
   }

@@ -12,12 +12,14 @@ import {
   bitmapKey,
   isWellFormed,
   prefixEnd,
+  sharesKey,
   u32FromKey,
 } from '../store/keys.ts'
 import { type Leaf, decodeLeaf } from '../store/leaf.ts'
 import { type Marker, decodeMarker } from '../store/marker.ts'
 import { openValue } from '../store/metadata.ts'
 import { type Op, checkOp } from '../store/ops.ts'
+import { SHARES_BLOCKS, decodeShares } from '../store/shares.ts'
 import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
 import { readSuperblocks, volumeMark } from '../volume/open.ts'
 import { describeKey } from '../store/describe-key.ts'
@@ -39,6 +41,8 @@ export class VolumeView {
   readonly unreadableGroups = new Set<number>()
   /** Keys whose stored value is damaged, also where records have made a part of it anew. */
   readonly damagedKeys = new Set<string>()
+  /** Blocks with more than one owner, and how many more, with the records replayed. */
+  readonly shares = new Map<number, number>()
   /** Blocks that the bitmap of the last checkpoint has. */
   storedMappedCount = 0
   marker: Marker | undefined
@@ -50,7 +54,7 @@ export class VolumeView {
     this.superblock = superblock
     this.sink = sink
     this.bitmap = new Bitmap(device.blocks.blockCount)
-    this.replay = new Replay(this.bitmap, (key) => this.loadLeaf(key))
+    this.replay = new Replay(this.bitmap, this.shares, (key) => this.loadLeaf(key))
   }
 
   /** Throws FsError EINVAL where there is no superblock that this program can read. */
@@ -65,6 +69,7 @@ export class VolumeView {
     const view = new VolumeView(device, superblock, sink)
     view.marker = view.decode(MARKER_KEY, view.stored(MARKER_KEY), decodeMarker)
     await view.loadBitmap()
+    await view.loadShares()
     view.replayRecords(replayer)
     return view
   }
@@ -195,6 +200,15 @@ export class VolumeView {
       }
     }
     this.storedMappedCount = this.bitmap.setCount
+  }
+
+  private async loadShares(): Promise<void> {
+    for await (const { key, body } of this.entries(sharesKey(0).slice(0, 1))) {
+      const counts = this.decode(key, body, decodeShares) ?? []
+      for (const [slot, count] of counts.entries()) {
+        if (count > 0) this.shares.set(u32FromKey(key, 1) * SHARES_BLOCKS + slot, count)
+      }
+    }
   }
 
   private loadGroup(groupIndex: number, body: Uint8Array): void {

@@ -36,6 +36,8 @@ function describeOp(op: Op): string {
       return `${place} in block ${op.block}`
     case 'remap':
       return `${place} to block ${op.block}, ${op.checksums.length} blocks`
+    case 'share':
+      return `${place} to shared block ${op.block}, ${op.checksums.length} blocks`
     case 'unmap':
       return `${place}, ${op.count} blocks`
     case 'drop':

@@ -144,9 +144,7 @@ export function write(
       (request.killPrivileges && hasPrivileges(engine.inodes.get(file.ino)))
     if (needsCare) return writeSlowly(context, handle, request)
     writeNow(context, file, request)
-    if ((file.shadow?.spilledCount ?? 0) > ORDINARY_STAGED_BLOCKS_MAX) {
-      return relieve(context, file).then(() => request.data.length)
-    }
+    if (isFull(file)) return relieveIfFull(context, file).then(() => request.data.length)
     return request.data.length
   } catch (error) {
     if (isFullForNow(context, error)) return writeSlowly(context, handle, request)
@@ -222,8 +220,12 @@ async function dropPrivileges(context: FsContext, ino: Ino): Promise<void> {
   })
 }
 
+const isFull = ({ shadow }: FileState): boolean =>
+  (shadow?.spilledCount ?? 0) > ORDINARY_STAGED_BLOCKS_MAX
+
 /** Keeps what an ordinary file has staged within what one commit takes. */
-async function relieve(context: FsContext, file: FileState): Promise<void> {
+export async function relieveIfFull(context: FsContext, file: FileState): Promise<void> {
+  if (!isFull(file)) return
   if (isAtomic(context.engine.inodes.get(file.ino))) return
   await publish(context.engine, file, { soon: false })
 }

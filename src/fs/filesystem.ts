@@ -15,6 +15,7 @@ import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
+import { copyRange } from './copy-range.ts'
 import { DamageLog } from './damage-log.ts'
 import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
@@ -27,6 +28,7 @@ import type {
   Attributes,
   Awaitable,
   Caller,
+  CopyRequest,
   DirectoryEntry,
   FileHandle,
   FilesystemOperations,
@@ -194,6 +196,10 @@ export class Filesystem implements FilesystemOperations {
 
   allocate(fh: FileHandle, mode: number, offset: number, lengthBytes: number): Promise<void> {
     return allocate(this.context, fh, mode, offset, lengthBytes)
+  }
+
+  copyRange(request: CopyRequest): Promise<number> {
+    return copyRange(this.context, request)
   }
 
   ioctl({ ino, command, input }: IoctlRequest): Awaitable<Uint8Array> {

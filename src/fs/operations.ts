@@ -99,6 +99,15 @@ export interface XattrSetter {
   readonly killsSetGroupId?: boolean
 }
 
+export interface CopyRequest {
+  /** Where from. */
+  readonly fh: FileHandle
+  readonly offset: number
+  readonly targetFh: FileHandle
+  readonly targetOffset: number
+  readonly lengthBytes: number
+}
+
 export interface IoctlRequest {
   readonly ino: Ino
   readonly fh: FileHandle
@@ -183,6 +192,9 @@ export interface FilesystemOperations {
   seek(fh: FileHandle, offset: number, whence: number): Awaitable<number>
   /** fallocate(2); `mode` has its flags. */
   allocate(fh: FileHandle, mode: number, offset: number, lengthBytes: number): Awaitable<void>
+
+  /** copy_file_range(2); returns how many bytes were copied, which may be less. */
+  copyRange(request: CopyRequest): Awaitable<number>
 
   /** ioctl(2); returns what it gives back. Throws FsError ENOTTY for a command that is unknown. */
   ioctl(request: IoctlRequest, caller: Caller): Awaitable<Uint8Array>

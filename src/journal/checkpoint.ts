@@ -102,11 +102,12 @@ export class Checkpointer {
   }
 
   private capture(at: Pick<Marker, 'commitSeq' | 'ringPosition' | 'clean'>): IndexOp[] {
-    const { metadata, maps, allocator } = this.store
+    const { metadata, maps, allocator, shares } = this.store
     return [
       ...metadata.capture(),
       ...maps.capture(),
       ...allocator.capture(),
+      ...shares.capture(),
       markerOp({
         ...at,
         epoch: this.epoch,
@@ -130,6 +131,7 @@ export class Checkpointer {
     this.store.metadata.release()
     this.store.maps.release()
     this.store.allocator.release()
+    this.store.shares.release()
     this.store.homeWrites.release()
     this.journal.release(commitSeq, ringPosition)
   }

@@ -22,7 +22,7 @@ export function recordBlocksMax(ringBlockCount: number): number {
 }
 
 const GENERATION_MAX = 0xffff_fffe
-const CODES = { put: 1, del: 2, page: 3, remap: 4, unmap: 5, drop: 6 } as const
+const CODES = { put: 1, del: 2, page: 3, remap: 4, unmap: 5, drop: 6, share: 7 } as const
 
 /** A record's fields apart from its operations. Positions are blocks since the volume was made. */
 export interface RecordHeader {
@@ -53,6 +53,7 @@ function opSize(op: Op): number {
     case 'page':
       return 1 + 8 + 4 + 4 + 4 + 4
     case 'remap':
+    case 'share':
       return 1 + 8 + 4 + 4 + 4 + 4 + 4 * op.checksums.length
     case 'unmap':
       return 1 + 8 + 4 + 4 + 4
@@ -201,10 +202,11 @@ function decodeOp(input: ByteReader, pages: { bytes: Uint8Array; at: number }): 
   if (code === CODES.drop) return { type: 'drop', ...place }
   if (code === CODES.unmap) return { type: 'unmap', ...place, count: input.u32() }
   const block = input.u32()
-  if (code === CODES.remap) {
+  if (code === CODES.remap || code === CODES.share) {
     const checksums = new Uint32Array(input.bounded('u32', input.remaining / 4, 'a count'))
     for (let i = 0; i < checksums.length; i++) checksums[i] = input.u32()
-    return { type: 'remap', ...place, block, checksums }
+    const type = code === CODES.remap ? 'remap' : 'share'
+    return { type, ...place, block, checksums }
   }
   if (code !== CODES.page) throw new FsError('EIO', `A ring record has operation ${code}`)
   const checksum = input.u32()

@@ -2,8 +2,9 @@
  * Extent maps. What cannot be right in a map becomes a page that reads as an error: a hole there
  * would read as zeros, which nobody has written.
  *
- * A block that two files have is kept by the one whose checksum it fits; if it fits both, the other
- * gets a copy. Leaves of generations that are not a file's own are dropped.
+ * A block that two files have is kept by all whose checksum it fits, and counted so. Where it fits
+ * none, and all say the same of it, it is a shared block that is damaged, and reads as an error in
+ * each. Leaves of generations that are not a file's own are dropped.
  */
 import { crc32c } from '../crc32c.ts'
 import { BLOCK_SIZE, type BlockNo } from '../device/device.ts'
@@ -57,27 +58,36 @@ function dropLeaf(plan: RepairPlan, key: string): void {
   plan.report.mend(`inode ${ino}: a part of generation ${generation}, which it does not have`)
 }
 
-/** Blocks that several have. Establishes: `claimed` has all that any map has. */
-async function claimBlocks(plan: RepairPlan): Promise<Map<BlockNo, 'open' | 'taken'>> {
-  const doubles = new Map<BlockNo, 'open' | 'taken'>()
-  for await (const { leaf } of ownLeaves(plan, false)) {
-    if (leaf === undefined) continue
-    for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
-      const block = leaf.block(slot)
-      if (block === 0 || block >= plan.claimed.bitCount) continue
-      if (plan.claimed.has(block)) doubles.set(block, 'open')
-      plan.claimed.set(block)
-    }
+/** Blocks that several have, with the checksum on which all agree, if they do. */
+type Doubles = ReadonlyMap<BlockNo, number | undefined>
+
+/** Establishes: `claimed` has all that any map has. */
+async function claimBlocks(plan: RepairPlan): Promise<Doubles> {
+  const doubles = new Map<BlockNo, number | undefined>()
+  for await (const [block, checksum] of ownBlocks(plan)) {
+    if (plan.claimed.has(block)) doubles.set(block, checksum)
+    plan.claimed.set(block)
+  }
+  if (doubles.size === 0) return doubles
+  for await (const [block, checksum] of ownBlocks(plan)) {
+    if (doubles.has(block) && doubles.get(block) !== checksum) doubles.set(block, undefined)
   }
   return doubles
 }
 
+/** Blocks of the block file that leaves map, with their checksums. */
+async function* ownBlocks(plan: RepairPlan): AsyncGenerator<readonly [BlockNo, number], void> {
+  for await (const { leaf } of ownLeaves(plan, false)) {
+    if (leaf === undefined) continue
+    for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
+      const block = leaf.block(slot)
+      if (block !== 0 && block < plan.claimed.bitCount) yield [block, leaf.checksum(slot)]
+    }
+  }
+}
+
 /** Returns how many blocks it maps in the end. */
-function repairLeaf(
-  plan: RepairPlan,
-  own: OwnLeaf,
-  doubles: Map<BlockNo, 'open' | 'taken'>,
-): number {
+function repairLeaf(plan: RepairPlan, own: OwnLeaf, doubles: Doubles): number {
   const { key, inode, leafIndex } = own
   const leaf = own.leaf ?? new Leaf()
   const endSlot = Math.ceil(inode.size / BLOCK_SIZE) - leafIndex * LEAF_BLOCKS
@@ -102,12 +112,10 @@ function repairLeaf(
       if (isLost) lose(slot, 'the map of the file is damaged')
     } else if (block >= plan.view.device.blocks.blockCount) {
       lose(slot, `block ${block} is behind the end of the block file`)
-    } else if (doubles.has(block)) {
+    } else if (doubles.has(block) && doubles.get(block) === undefined) {
       const content = plan.contentOf(block)
       const fits = content !== undefined && crc32c(content) === leaf.checksum(slot)
       if (!fits) lose(slot, `block ${block} belongs to another file`)
-      else if (doubles.get(block) === 'open') doubles.set(block, 'taken')
-      else set(slot, plan.storedSlot(content))
     }
   }
   for (const [why, slots] of lostSlots) {

@@ -1,16 +1,19 @@
 /** The allocation bitmap and the marker, as the maps and inodes are now. */
+import type { BlockNo } from '../device/device.ts'
 import { Bitmap, GROUP_BLOCKS } from '../store/bitmap.ts'
 import { MARKER_KEY, bitmapKey, isWellFormed } from '../store/keys.ts'
 import { LEAF_BLOCKS, type Leaf, decodeLeaf } from '../store/leaf.ts'
 import { type Marker, encodeMarker } from '../store/marker.ts'
 import type { RepairPlan } from './plan.ts'
+import { repairShares } from './repair-shares.ts'
 import type { SalvagedRing } from './salvage-ring.ts'
 
 /** Requires: all leaves are as they will be, and what is new fits the block file. */
 export async function repairSpace(plan: RepairPlan, ring: SalvagedRing): Promise<void> {
   const { device, marker } = plan.view
   const blockCount = Math.max(plan.blockCount, device.blocks.blockCount)
-  const { before, mapped } = await mappedBlocks(plan, blockCount)
+  const { before, mapped, extra } = await mappedBlocks(plan, blockCount)
+  await repairShares(plan, extra)
   // Not if it was right, and only what was pending is freed.
   if (differs(plan, before)) plan.report.mend('the allocation bitmap')
   putGroups(plan, mapped)
@@ -38,24 +41,30 @@ function reportCounts(plan: RepairPlan, marker: Marker): void {
 async function mappedBlocks(
   plan: RepairPlan,
   blockCount: number,
-): Promise<{ before: Bitmap; mapped: Bitmap }> {
+): Promise<{ before: Bitmap; mapped: Bitmap; extra: Map<BlockNo, number> }> {
   const before = new Bitmap(blockCount)
   const mapped = new Bitmap(blockCount)
+  const extra = new Map<BlockNo, number>()
   const keys = new Set(plan.changedKeys('E'))
   for await (const { key, body } of plan.view.entries('E')) {
     if (!isWellFormed(key)) continue
     setAll(before, plan.view.decode(key, body, decodeLeaf))
     keys.add(key)
   }
-  for (const key of keys) setAll(mapped, plan.view.decode(key, plan.get(key), decodeLeaf))
-  return { before, mapped }
+  for (const key of keys) {
+    setAll(mapped, plan.view.decode(key, plan.get(key), decodeLeaf), extra)
+  }
+  return { before, mapped, extra }
 }
 
-function setAll(bitmap: Bitmap, leaf: Leaf | undefined): void {
+/** `extra` counts how often a block is mapped beyond the first time. */
+function setAll(bitmap: Bitmap, leaf: Leaf | undefined, extra?: Map<BlockNo, number>): void {
   if (leaf === undefined) return
   for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
     const block = leaf.block(slot)
-    if (block !== 0 && block < bitmap.bitCount) bitmap.set(block)
+    if (block === 0 || block >= bitmap.bitCount) continue
+    if (bitmap.has(block)) extra?.set(block, (extra.get(block) ?? 0) + 1)
+    bitmap.set(block)
   }
 }
 

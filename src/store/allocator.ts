@@ -26,6 +26,10 @@ export class Allocator {
   private releasing: Run[] = []
   private cursor: BlockNo = 1
   private reservedCount = 0
+  /** How many shadow forks mean to map a block of somebody else. */
+  private readonly borrowed = new Map<BlockNo, number>()
+  /** Blocks that lost their last owner while they were borrowed. */
+  private readonly kept = new Set<BlockNo>()
 
   constructor(blocks: Blocks) {
     this.blocks = blocks
@@ -106,11 +110,37 @@ export class Allocator {
     this.dirtyGroups.add(Math.floor(block / GROUP_BLOCKS))
   }
 
+  /** Whether somebody means to map this block too, so that its content must stay. */
+  isBorrowed(block: BlockNo): boolean {
+    return this.borrowed.has(block)
+  }
+
+  /** Keeps a mapped block and its content until `giveBack`, whatever happens to its owner. */
+  borrow(block: BlockNo): void {
+    this.borrowed.set(block, (this.borrowed.get(block) ?? 0) + 1)
+  }
+
+  giveBack(block: BlockNo): void {
+    const count = (this.borrowed.get(block) ?? 0) - 1
+    invariant(count >= 0, 'a block is given back as often as it was borrowed')
+    if (count > 0) {
+      this.borrowed.set(block, count)
+      return
+    }
+    this.borrowed.delete(block)
+    if (this.kept.delete(block) && !this.mapped.has(block)) this.addFreed(block)
+  }
+
   /** A commit no longer maps a block. */
   unmap(block: BlockNo): void {
     invariant(this.mapped.has(block), 'only a mapped block is unmapped')
     this.mapped.clear(block)
     this.dirtyGroups.add(Math.floor(block / GROUP_BLOCKS))
+    if (this.borrowed.has(block)) this.kept.add(block)
+    else this.addFreed(block)
+  }
+
+  private addFreed(block: BlockNo): void {
     const last = this.freed.at(-1)
     if (last !== undefined && last.start + last.count === block) {
       this.freed[this.freed.length - 1] = { start: last.start, count: last.count + 1 }

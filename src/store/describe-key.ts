@@ -2,6 +2,7 @@
 import type { Ino } from './inode.ts'
 import { GROUP_LENGTH, isWellFormed, u32FromKey, u64FromKey } from './keys.ts'
 import { LEAF_BLOCKS } from './leaf.ts'
+import { SHARES_BLOCKS } from './shares.ts'
 import { showName } from '../show-name.ts'
 
 /** What a key stands for. */
@@ -13,6 +14,7 @@ const TEXTS: Readonly<Record<string, (key: string) => string>> = {
   M: () => 'the marker',
   O: () => 'its place on the list of orphans',
   P: (key) => `its pending generation ${u32FromKey(key, 9)}`,
+  R: describeShares,
   S: () => "the volume's identity",
   X: (key) => `its attribute "${showName(key.slice(GROUP_LENGTH))}"`,
 }
@@ -20,6 +22,11 @@ const TEXTS: Readonly<Record<string, (key: string) => string>> = {
 function describeLeaf(key: string): string {
   const first = u32FromKey(key, 13) * LEAF_BLOCKS
   return `its map of blocks ${first} to ${first + LEAF_BLOCKS - 1}, generation ${u32FromKey(key, 9)}`
+}
+
+function describeShares(key: string): string {
+  const first = u32FromKey(key, 1) * SHARES_BLOCKS
+  return `owners of blocks ${first} to ${first + SHARES_BLOCKS - 1}`
 }
 
 /** For messages; `ino` is the inode that the key belongs to. */

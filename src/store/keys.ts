@@ -9,6 +9,7 @@
  *   X ino8 name              extended attribute
  *   E ino8 generation4 leaf4 64 blocks of a file's extent map
  *   G group4                 allocation bitmap of 32,768 blocks
+ *   R group4                 blocks of 256 that have more than one owner
  *   O ino8                   orphan: nlink is 0 and the kernel still knew the inode
  *   P ino8 generation4       map generation that is being written or freed, not the file's own
  */
@@ -60,6 +61,7 @@ export const leafPrefix = (ino: Ino, generation: number): string =>
 export const leafKey = (ino: Ino, generation: number, leafIndex: number): string =>
   leafPrefix(ino, generation) + u32Key(leafIndex)
 export const bitmapKey = (groupIndex: number): string => 'G' + u32Key(groupIndex)
+export const sharesKey = (groupIndex: number): string => 'R' + u32Key(groupIndex)
 export const orphanKey = (ino: Ino): string => 'O' + u64Key(ino)
 export const pendingMapKey = (ino: Ino, generation: number): string =>
   'P' + u64Key(ino) + u32Key(generation)
@@ -78,6 +80,7 @@ const LENGTHS: Readonly<Record<string, (length: number) => boolean>> = {
   G: exactly(5),
   O: exactly(9),
   P: exactly(13),
+  R: exactly(5),
 }
 
 /** First bytes of the keys that exist, in order. */
@@ -85,12 +88,15 @@ export const PREFIXES: readonly string[] = Object.keys(LENGTHS).toSorted()
 
 /** Groups of the bitmap that block numbers of 32 bits need. */
 const BITMAP_GROUPS_MAX = 2 ** 32 / 32_768
+/** The same of owners, in groups of 256. */
+const SHARES_GROUPS_MAX = 2 ** 32 / 256
 
 /** Whether a key is of a known kind, has its form, and numbers that can be. */
 export function isWellFormed(key: string): boolean {
   const prefix = key.slice(0, 1)
   if (LENGTHS[prefix]?.(key.length) !== true) return false
   if (prefix === 'G') return u32FromKey(key, 1) < BITMAP_GROUPS_MAX
+  if (prefix === 'R') return u32FromKey(key, 1) < SHARES_GROUPS_MAX
   return key.length < GROUP_LENGTH || u64FromKey(key, 1) <= COUNTER_MAX
 }
 

@@ -12,6 +12,7 @@ export type Op =
   | { readonly type: 'del'; readonly key: string }
   | PageOp
   | RemapOp
+  | ShareOp
   | UnmapOp
   | DropOp
 
@@ -36,6 +37,13 @@ export interface RemapOp extends MapOp {
   readonly checksums: Uint32Array
 }
 
+/** Blocks that another place of a map refers to become part of the file, too. */
+export interface ShareOp extends MapOp {
+  readonly type: 'share'
+  readonly block: BlockNo
+  readonly checksums: Uint32Array
+}
+
 /** Blocks of the file become a hole. */
 export interface UnmapOp extends MapOp {
   readonly type: 'unmap'
@@ -51,8 +59,8 @@ export interface DropOp extends MapOp {
 const COMMITTED_KEYS = 'IDXOP'
 
 /** File blocks that an operation is about; a leaf's for `drop`. */
-export function blockCountOf(op: PageOp | RemapOp | UnmapOp | DropOp): number {
-  if (op.type === 'remap') return op.checksums.length
+export function blockCountOf(op: PageOp | RemapOp | ShareOp | UnmapOp | DropOp): number {
+  if (op.type === 'remap' || op.type === 'share') return op.checksums.length
   return op.type === 'unmap' ? op.count : 1
 }
 
@@ -69,7 +77,7 @@ export function checkOp(op: Op, blockCount: number): void {
   if (op.fileBlock + count > FILE_BLOCKS_MAX) throw impossible(op, 'so long a file')
   // Only what is mapped is unmapped, so this bounds the work as well.
   if (count > blockCount) throw impossible(op, `${count} blocks`)
-  if (op.type !== 'page' && op.type !== 'remap') return
+  if (op.type === 'unmap' || op.type === 'drop') return
   if (op.block === 0 || op.block + count > blockCount) throw impossible(op, `block ${op.block}`)
 }
 

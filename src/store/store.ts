@@ -11,7 +11,15 @@ import { ExtentMaps } from './extent-maps.ts'
 import { HomeWrites } from './home-writes.ts'
 import { LEAF_BLOCKS } from './leaf.ts'
 import { Metadata } from './metadata.ts'
-import { type Op, type PageOp, type RemapOp, type UnmapOp, blockCountOf } from './ops.ts'
+import {
+  type Op,
+  type PageOp,
+  type RemapOp,
+  type ShareOp,
+  type UnmapOp,
+  blockCountOf,
+} from './ops.ts'
+import { Shares } from './shares.ts'
 
 /** A write of staged blocks that has not returned; reads of these blocks are served from it. */
 export interface WriteUnderWay {
@@ -24,6 +32,7 @@ export class Store {
   readonly metadata: Metadata
   readonly maps: ExtentMaps
   readonly allocator: Allocator
+  readonly shares: Shares
   readonly homeWrites = new HomeWrites()
   readonly writesUnderWay = new Set<WriteUnderWay>()
 
@@ -32,14 +41,15 @@ export class Store {
     this.metadata = new Metadata(device.index)
     this.maps = new ExtentMaps(this.metadata)
     this.allocator = new Allocator(device.blocks)
+    this.shares = new Shares(device.index)
   }
 
   /**
    * Reads what applying an operation needs, and makes sure that maps and bitmap agree on each block
-   * that it frees or takes: on a damaged volume it could take what another file has. `freed` gathers
+   * that it frees or takes: on a damaged volume it could take what another file has. `freed` counts
    * what the operations of one commit free. Throws FsError EIO, and then nothing has changed.
    */
-  prepare(op: Op, freed: Set<BlockNo>): void {
+  prepare(op: Op, freed: Map<BlockNo, number>): void {
     if (op.type === 'put' || op.type === 'del') return
     const map = this.maps.get(op.ino, op.generation)
     const count = blockCountOf(op)
@@ -51,21 +61,29 @@ export class Store {
       if (slot === 0) leaf = map.ensureLeaf(fileBlock)
       const old = leaf.block(slot)
       const block = op.type === 'unmap' ? 0 : op.block + i
-      if (old !== 0) this.prepareOld(old, block, freed)
+      if (old !== 0) this.prepareOld(op, old, block, freed)
       if (block !== 0 && block !== old) this.prepareNew(op, fileBlock, block)
     }
   }
 
-  /** The block that a file block has is written again or freed. */
-  private prepareOld(old: BlockNo, block: BlockNo, freed: Set<BlockNo>): void {
-    if (!this.allocator.isMapped(old) || freed.has(old)) throw contradiction(old)
-    if (old !== block) freed.add(old)
+  /** The block that a file block has is written again or loses an owner. */
+  private prepareOld(op: Op, old: BlockNo, block: BlockNo, freed: Map<BlockNo, number>): void {
+    const freedBefore = freed.get(old) ?? 0
+    const extra = this.shares.extra(old)
+    if (!this.allocator.isMapped(old) || freedBefore > extra) throw contradiction(old)
+    if (old !== block) freed.set(old, freedBefore + 1)
+    else if (op.type === 'page' && extra > 0) throw contradiction(old)
   }
 
   /** A block is mapped: one that nobody has, or one of the generation before at the same place. */
-  private prepareNew(op: PageOp | RemapOp | UnmapOp, fileBlock: number, block: BlockNo): void {
+  private prepareNew(
+    op: PageOp | RemapOp | ShareOp | UnmapOp,
+    fileBlock: number,
+    block: BlockNo,
+  ): void {
     if (block >= this.device.blocks.blockCount) throw contradiction(block)
-    if (!this.allocator.isMapped(block)) return
+    if (op.type === 'share') this.shares.prepare(block)
+    if (op.type === 'share' || !this.allocator.isMapped(block)) return
     const { ino, generation } = op
     const isShared = generation > 0 && this.maps.get(ino, generation - 1).block(fileBlock) === block
     if (!isShared) throw contradiction(block)
@@ -85,6 +103,9 @@ export class Store {
         break
       case 'remap':
         this.applyRemap(op)
+        break
+      case 'share':
+        this.applyShare(op)
         break
       case 'unmap':
         this.applyUnmap(op)
@@ -134,6 +155,19 @@ export class Store {
     }
   }
 
+  /** The place that was copied from may have lost the block meanwhile; then this is its one owner. */
+  private applyShare(op: ShareOp): void {
+    const map = this.maps.get(op.ino, op.generation)
+    for (let i = 0; i < op.checksums.length; i++) {
+      const block = op.block + i
+      const old = map.set(op.fileBlock + i, block, op.checksums[i] ?? 0)
+      if (old === block) continue
+      if (old !== 0) this.free(old)
+      if (this.allocator.isMapped(block)) this.shares.add(block)
+      else this.allocator.map(block)
+    }
+  }
+
   private applyUnmap(op: UnmapOp): void {
     const map = this.maps.get(op.ino, op.generation)
     for (let i = 0; i < op.count; i++) {
@@ -147,7 +181,12 @@ export class Store {
     this.allocator.map(block)
   }
 
+  /** A place of a map no longer refers to a block. */
   private free(block: BlockNo): void {
+    if (this.shares.extra(block) > 0) {
+      this.shares.remove(block)
+      return
+    }
     this.allocator.unmap(block)
     this.homeWrites.drop(block)
   }

@@ -2,7 +2,7 @@
 import type { Engine } from './engine.ts'
 import type { FileState } from './shadow-fork.ts'
 import { HOLE } from './shadow-fork.ts'
-import { dropPage, freeStaged } from './spill.ts'
+import { dropPage, freeStaged, giveAllBack } from './spill.ts'
 
 /** Drops what is staged and gives its space back. Nothing on the disk refers to it. */
 export function discardLocked(engine: Engine, file: FileState): void {
@@ -10,8 +10,8 @@ export function discardLocked(engine: Engine, file: FileState): void {
   if (fork === undefined) return
   for (const fileBlock of fork.pages.keys()) dropPage(engine, fork, fileBlock)
   let run = { start: 0, count: 0 }
-  for (const { block } of fork.spilledEntries()) {
-    if (block === HOLE) continue
+  for (const { fileBlock, block } of fork.spilledEntries()) {
+    if (block === HOLE || fork.borrowed.has(fileBlock)) continue
     if (block === run.start + run.count) {
       run.count++
     } else {
@@ -20,5 +20,6 @@ export function discardLocked(engine: Engine, file: FileState): void {
     }
   }
   if (run.count > 0) freeStaged(engine, fork, run)
+  giveAllBack(engine, fork)
   file.shadow = undefined
 }

@@ -81,7 +81,7 @@ export class Engine {
     if (blockCount > this.journal.recordBlocksMax) {
       throw new FsError('EFBIG', `A commit of ${blockCount} blocks does not fit this volume's ring`)
     }
-    const freed = new Set<BlockNo>()
+    const freed = new Map<BlockNo, number>()
     for (const op of ops) this.store.prepare(op, freed)
     const commitSeq = this.journal.append(ops, soon)
     try {

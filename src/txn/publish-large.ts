@@ -18,9 +18,10 @@
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
 import { type Engine, METADATA_BLOCKS_MAX } from './engine.ts'
-import { type PublishOptions, commitPages, finishInode } from './publish-ops.ts'
+import { MapRuns, type PublishOptions, commitPages, finishInode, mapType } from './publish-ops.ts'
 import { releaseMap } from './release-map.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
+import { giveAllBack } from './spill.ts'
 import { settle } from './settle.ts'
 
 /** Leaves that one record fills. */
@@ -41,6 +42,7 @@ export async function publishLarge(
   })
   const blockCount = await fillGeneration(engine, file, fork, generation) // 3.
   const refusal = await flip(engine, file, fork, { generation, blockCount }, options) // 4.
+  giveAllBack(engine, fork)
   file.shadow = undefined
   await releaseMap(engine, file.ino, oldGeneration, generation) // 5.
   await commitSmall(engine, (change) => {
@@ -107,52 +109,35 @@ async function fillGeneration(
   for (let i = 0; i < ordered.length; i += LEAVES_PER_RECORD) {
     await commitSmall(engine, (change) => {
       for (const leafIndex of ordered.slice(i, i + LEAVES_PER_RECORD)) {
-        for (const run of mergedRuns(engine, file, fork, leafIndex)) {
-          const { fileBlock, block } = run
-          const checksums = Uint32Array.from(run.checksums)
-          change.push({ type: 'remap', ino: file.ino, generation, fileBlock, block, checksums })
-          blockCount += checksums.length
-        }
+        const runs = mergedRuns(engine, file, fork, leafIndex)
+        runs.push(change, file.ino, generation)
+        blockCount += runs.blockCount
       }
     })
   }
   return blockCount
 }
 
-interface MappedRun {
-  readonly fileBlock: number
-  readonly block: number
-  readonly checksums: number[]
-}
-
-/** What a leaf maps after the publish. */
-function mergedRuns(
-  engine: Engine,
-  file: FileState,
-  fork: ShadowFork,
-  leafIndex: number,
-): MappedRun[] {
+/**
+ * What a leaf maps after the publish, but for pages that get new blocks: where the old one is shared,
+ * only the old generation may count as its owner.
+ */
+function mergedRuns(engine: Engine, file: FileState, fork: ShadowFork, leafIndex: number): MapRuns {
   const { mapGeneration } = engine.inodes.get(file.ino)
   const old = engine.store.maps.get(file.ino, mapGeneration).leaf(leafIndex)
-  const runs: MappedRun[] = []
+  const runs = new MapRuns()
   for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
     const fileBlock = leafIndex * LEAF_BLOCKS + slot
     const spilled = fork.spilledBlock(fileBlock)
-    const isKept = fileBlock < fork.cutBlock || fork.pages.has(fileBlock)
+    const page = fork.pages.get(fileBlock)
+    if (page?.reserved === true) continue
+    const isKept = fileBlock < fork.cutBlock || page !== undefined
     const isOld = spilled === 0 && isKept && !fork.freshMap
     const block = isOld ? (old?.block(slot) ?? 0) : spilled
     if (block === 0 || block === HOLE) continue
     const checksum = isOld ? (old?.checksum(slot) ?? 0) : fork.spilledChecksum(fileBlock)
-    const last = runs.at(-1)
-    if (
-      last !== undefined &&
-      last.fileBlock + last.checksums.length === fileBlock &&
-      last.block + last.checksums.length === block
-    ) {
-      last.checksums.push(checksum)
-    } else {
-      runs.push({ fileBlock, block, checksums: [checksum] })
-    }
+    const type = isOld ? 'remap' : mapType(engine, file, fork, fileBlock)
+    runs.add(type, fileBlock, block, checksum)
   }
   return runs
 }

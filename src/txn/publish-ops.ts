@@ -2,12 +2,12 @@
 import { crc32c } from '../crc32c.ts'
 import { BLOCK_SIZE } from '../device/device.ts'
 import { FsError, invariant } from '../errors.ts'
-import type { Inode } from '../store/inode.ts'
+import type { Ino, Inode } from '../store/inode.ts'
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
-import { publishedBlockFor } from './stage.ts'
+import { mappedBlock } from './stage.ts'
 
 export interface PublishOptions {
   /** Whether the caller flushes the journal right after. */
@@ -95,14 +95,7 @@ function pushSpilled(
 ): void {
   const map = engine.store.maps.get(file.ino, draft.mapGeneration)
   const holes = new RunBuilder()
-  let run = { fileBlock: 0, block: 0, checksums: [] as number[] }
-  const finishRun = (): void => {
-    if (run.checksums.length === 0) return
-    const { fileBlock, block } = run
-    const checksums = Uint32Array.from(run.checksums)
-    const generation = draft.mapGeneration
-    change.push({ type: 'remap', ino: file.ino, generation, fileBlock, block, checksums })
-  }
+  const runs = new MapRuns()
   for (const { fileBlock, block, checksum } of fork.spilledEntries()) {
     const mapped = map.block(fileBlock) !== 0
     if (block === HOLE) {
@@ -111,14 +104,9 @@ function pushSpilled(
       continue
     }
     if (!mapped) draft.blockCount++
-    const { length } = run.checksums
-    if (run.fileBlock + length !== fileBlock || run.block + length !== block) {
-      finishRun()
-      run = { fileBlock, block, checksums: [] }
-    }
-    run.checksums.push(checksum)
+    runs.add(mapType(engine, file, fork, fileBlock), fileBlock, block, checksum)
   }
-  finishRun()
+  runs.push(change, file.ino, draft.mapGeneration)
   for (const { start, count } of holes.runs) {
     pushUnmap(file, draft, change, start, count)
     draft.blockCount -= count
@@ -146,27 +134,77 @@ export function commitPages(
 }
 
 /**
+ * How a spilled block enters the map. A borrowed one has one owner more from then on, unless this
+ * very place of the file has it already.
+ */
+export function mapType(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  fileBlock: number,
+): 'remap' | 'share' {
+  if (!fork.borrowed.has(fileBlock)) return 'remap'
+  const { mapGeneration } = engine.inodes.get(file.ino)
+  const owned = engine.store.maps.get(file.ino, mapGeneration).block(fileBlock)
+  return owned === fork.spilledBlock(fileBlock) ? 'remap' : 'share'
+}
+
+/** Joins mapped blocks to operations, as few as the layout allows. */
+export class MapRuns {
+  private readonly runs: {
+    readonly type: 'remap' | 'share'
+    readonly fileBlock: number
+    readonly block: number
+    readonly checksums: number[]
+  }[] = []
+  blockCount = 0
+
+  add(type: 'remap' | 'share', fileBlock: number, block: number, checksum: number): void {
+    this.blockCount++
+    const last = this.runs.at(-1)
+    const length = last?.checksums.length ?? 0
+    if (
+      last?.type === type &&
+      last.fileBlock + length === fileBlock &&
+      last.block + length === block
+    ) {
+      last.checksums.push(checksum)
+    } else {
+      this.runs.push({ type, fileBlock, block, checksums: [checksum] })
+    }
+  }
+
+  push(change: Change, ino: Ino, generation: number): void {
+    for (const { type, fileBlock, block, checksums } of this.runs) {
+      const entries = Uint32Array.from(checksums)
+      change.push({ type, ino, generation, fileBlock, block, checksums: entries })
+    }
+  }
+}
+
+/**
  * Pages go to the block that the file already has there, or to a new one that was set aside. They
  * stay in the fork: if the commit fails, the file goes on showing all of what was staged.
  */
 function pushPages(engine: Engine, file: FileState, fork: ShadowFork, change: Change): void {
   const draft = change.inode(file.ino)
   readLeaves(engine, file, fork, draft.mapGeneration)
+  const map = engine.store.maps.get(file.ino, draft.mapGeneration)
   let room = { start: 0, count: 0 }
   let needed = [...fork.pages.values()].filter((page) => page.reserved).length
   for (const fileBlock of [...fork.pages.keys()].toSorted((a, b) => a - b)) {
     const page = fork.pages.get(fileBlock)
     invariant(page !== undefined, 'a page that is iterated exists')
-    let block = publishedBlockFor(engine, file, fileBlock)
-    if (block === 0) {
-      invariant(page.reserved, 'a page without a block has one set aside')
+    let block = mappedBlock(engine, file, fileBlock)
+    if (page.reserved) {
       if (room.count === 0) room = engine.store.allocator.allocate(needed)
       block = room.start
       room = { start: room.start + 1, count: room.count - 1 }
       needed--
-      draft.blockCount++
+      if (map.block(fileBlock) === 0) draft.blockCount++
       fork.pages.set(fileBlock, { data: page.data, reserved: false })
     }
+    invariant(block !== 0, 'a page without a block has one set aside')
     const checksum = crc32c(page.data)
     const place = { ino: file.ino, generation: draft.mapGeneration, fileBlock, block }
     change.push({ type: 'page', ...place, checksum, data: page.data })

@@ -20,6 +20,7 @@ import { publishLarge } from './publish-large.ts'
 import { type PublishOptions, buildMapChange, commitPages, recordBlocks } from './publish-ops.ts'
 import { settle } from './settle.ts'
 import type { FileState, ShadowFork } from './shadow-fork.ts'
+import { giveAllBack } from './spill.ts'
 
 /**
  * Publishes what is staged, atomically; durable after the next flush of the journal. Does nothing
@@ -70,6 +71,7 @@ async function publishLocked(
     // The inode may have changed while there was no room, so the change is made again.
     await engine.journal.room(blockCount, options.soon)
   }
+  giveAllBack(engine, fork)
   file.shadow = undefined
 }
 

@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts'
 import { resolveBlock, showsPublished } from './resolve.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
 import { dropPage, dropSpilled } from './spill.ts'
-import { ensureFork, publishedBlockFor, stageWrite } from './stage.ts'
+import { ensureFork, mappedBlock, stageWrite } from './stage.ts'
 
 /**
  * Makes a range read as zeros: whole blocks become holes, the rest is written with zeros. The size
@@ -57,9 +57,15 @@ function zero(engine: Engine, file: FileState, from: number, to: number): void {
   stageWrite(engine, file, from, Buffer.alloc(to - from))
 }
 
-function punchBlock(engine: Engine, file: FileState, fork: ShadowFork, fileBlock: number): void {
+/** Makes one whole block a hole. */
+export function punchBlock(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  fileBlock: number,
+): void {
   dropPage(engine, fork, fileBlock)
   dropSpilled(engine, fork, fileBlock)
-  const isPublished = publishedBlockFor(engine, file, fileBlock) !== 0
+  const isPublished = mappedBlock(engine, file, fileBlock) !== 0
   if (isPublished && showsPublished(fork, fileBlock)) fork.setSpilled(fileBlock, HOLE, 0)
 }

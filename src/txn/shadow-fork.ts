@@ -24,6 +24,8 @@ export class ShadowFork {
   readonly pages = new Map<number, StagedPage>()
   readonly spilled = new Map<number, Leaf>()
   spilledCount = 0
+  /** File blocks whose spilled block is that of another place of a map, borrowed from there. */
+  readonly borrowed = new Set<number>()
   /** The data fork is cut off from this file block on. */
   cutBlock = Infinity
   /** The data fork is dropped as a whole; the publish starts a new generation of the map. */

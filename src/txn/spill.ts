@@ -100,8 +100,36 @@ export function dropPage(engine: Engine, fork: ShadowFork, fileBlock: number): v
 
 /** Forgets where a file block was spilled to, and frees that block. */
 export function dropSpilled(engine: Engine, fork: ShadowFork, fileBlock: number): void {
-  const old = fork.setSpilled(fileBlock, 0, 0)
-  if (old !== 0) freeStaged(engine, fork, { start: old, count: 1 })
+  giveUp(engine, fork, fileBlock, fork.setSpilled(fileBlock, 0, 0))
+}
+
+/** A block that a file block was spilled to is no longer wanted; 0 if there was none. */
+function giveUp(engine: Engine, fork: ShadowFork, fileBlock: number, block: number): void {
+  if (fork.borrowed.delete(fileBlock)) engine.store.allocator.giveBack(block)
+  else if (block !== 0) freeStaged(engine, fork, { start: block, count: 1 })
+}
+
+/** Stages a block that another place of a map has as this file's own content, too. */
+export function borrowBlock(
+  engine: Engine,
+  fork: ShadowFork,
+  fileBlock: number,
+  source: { readonly block: number; readonly checksum: number },
+): void {
+  dropPage(engine, fork, fileBlock)
+  // Before the old one goes: it may be the same.
+  engine.store.allocator.borrow(source.block)
+  dropSpilled(engine, fork, fileBlock)
+  fork.setSpilled(fileBlock, source.block, source.checksum)
+  fork.borrowed.add(fileBlock)
+}
+
+/** What was borrowed is published, so its content stays without that. */
+export function giveAllBack(engine: Engine, fork: ShadowFork): void {
+  for (const fileBlock of fork.borrowed) {
+    engine.store.allocator.giveBack(fork.spilledBlock(fileBlock))
+  }
+  fork.borrowed.clear()
 }
 
 /** Frees a staged block as soon as no write to it is under way. */
@@ -140,8 +168,7 @@ function stageSpilled(
   checksum: number,
 ): void {
   dropPage(engine, fork, fileBlock)
-  const old = fork.setSpilled(fileBlock, block, checksum)
-  if (old !== 0) freeStaged(engine, fork, { start: old, count: 1 })
+  giveUp(engine, fork, fileBlock, fork.setSpilled(fileBlock, block, checksum))
 }
 
 async function writeRun(engine: Engine, run: Run, data: Uint8Array): Promise<void> {

@@ -148,8 +148,7 @@ function putPages(
   contents: readonly Buffer[],
 ): void {
   const needed = contents.map(
-    (_, i) =>
-      fork.pages.get(first + i)?.reserved ?? publishedBlockFor(engine, file, first + i) === 0,
+    (_, i) => fork.pages.get(first + i)?.reserved ?? homeBlockFor(engine, file, first + i) === 0,
   )
   const fresh = needed.filter((need, i) => need && !fork.pages.has(first + i)).length
   engine.store.allocator.reserve(fresh)
@@ -159,8 +158,18 @@ function putPages(
   }
 }
 
-/** The block that a published page of this file block goes home to; 0 if it needs a new one. */
-export function publishedBlockFor(engine: Engine, file: FileState, fileBlock: number): number {
+/**
+ * The block that a published page of this file block goes home to; 0 if it needs a new one, because
+ * there is none or because somebody else has it too.
+ */
+function homeBlockFor(engine: Engine, file: FileState, fileBlock: number): number {
+  const block = mappedBlock(engine, file, fileBlock)
+  const { allocator, shares } = engine.store
+  return allocator.isBorrowed(block) || shares.extra(block) > 0 ? 0 : block
+}
+
+/** The block of the data fork at this file block, if it is to stay; 0 if there is none. */
+export function mappedBlock(engine: Engine, file: FileState, fileBlock: number): number {
   if (file.shadow?.freshMap === true) return 0
   const { mapGeneration } = engine.inodes.get(file.ino)
   return engine.store.maps.get(file.ino, mapGeneration).block(fileBlock)

@@ -99,6 +99,7 @@ export async function openVolumeOn(
   const marker = readMarker(device, name, superblock) // 2.
   await loadBitmap(store, name)
   const bitmapDamage = damageOfBitmap(store, marker)
+  await store.shares.open()
   const counter: InodeCounter = { next: marker.nextIno }
   const replayed = replay(store, name, marker, volumeMark(superblock), counter) // 3.
   const damage =

@@ -22,7 +22,7 @@ export function replay(
       if (op.type === 'put' && op.key.startsWith('I')) {
         counter.next = Math.max(counter.next, u64FromKey(op.key, 1) + 1)
       }
-      store.prepare(op, new Set())
+      store.prepare(op, new Map())
       store.apply(op)
     })
   } catch (error) {

@@ -67,7 +67,10 @@ describe('checkVolume()', () => {
     const device = new MemoryDevice(image)
     const report = await assertClean(device)
     assert.equal(report.recordCount, 0)
-    assert.equal(report.verifiedCount, report.mappedCount)
+    assert.ok(
+      report.verifiedCount > report.mappedCount,
+      'shared blocks are looked at in each place',
+    )
     const quick = await checkVolume(device, 'test', { data: false })
     assert.deepEqual(quick.findings, [])
     assert.equal(quick.verifiedCount, 0)

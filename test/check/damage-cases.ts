@@ -4,6 +4,7 @@ import type { DeviceImage } from '../../src/device/memory-device.ts'
 import { encodeDirent } from '../../src/store/inode.ts'
 import * as keys from '../../src/store/keys.ts'
 import { decodeMarker, encodeMarker } from '../../src/store/marker.ts'
+import { SHARES_BLOCKS, decodeShares, encodeShares } from '../../src/store/shares.ts'
 import * as edit from './edit-image.ts'
 
 export interface DamageCase {
@@ -185,7 +186,7 @@ const INODES: DamageCase[] = [
     what: 'an inode without links that has a name and is not listed',
     damage: (image, ino) => edit.withInode(image, ino('small'), { nlink: 0 }),
     expected: ['F8', 'F14'],
-    lost: [],
+    lost: ['small'],
   },
   {
     what: 'an orphan with links, and one that does not exist',
@@ -257,6 +258,20 @@ const BLOCKS: DamageCase[] = [
     },
     expected: ['F20', 'F22', 'F25'],
     lost: ['small'],
+  },
+  {
+    what: 'a shared block with too few owners counted',
+    damage: (image, ino) => {
+      const block = edit.leafIn(image, ino('clone')).block(5)
+      const key = keys.sharesKey(Math.floor(block / SHARES_BLOCKS))
+      return edit.withBody(image, key, (body) => {
+        const counts = decodeShares(body)
+        counts[block % SHARES_BLOCKS] = 0
+        return encodeShares(counts)
+      })
+    },
+    expected: ['F20'],
+    lost: [],
   },
   {
     what: 'a block behind the end of the block file',

@@ -59,9 +59,30 @@ export async function populate(device: Device): Promise<Populated> {
   await fs.makeNode(below, 'pipe', 0o010644, 0, v.CALLER)
   await fs.setXattr(inos.get('small') ?? 0, 'user.note', Buffer.from('value'), 0)
   await fs.setXattr(inos.get('pages') ?? 0, 'user.atomic', Buffer.from('1'), 0)
+  await addClone(fs, contents, inos)
   await addOrphan(fs)
   await addReplacedMap(fs, contents, inos)
   return { fs, contents, inos }
+}
+
+/** A file that shares most of its blocks with another. */
+async function addClone(
+  fs: Filesystem,
+  contents: Map<string, Uint8Array>,
+  inos: Map<string, Ino>,
+): Promise<void> {
+  const content = Buffer.from(contents.get('large') ?? [])
+  const { fh } = await fs.open(inos.get('large') ?? 0, 0, v.CALLER)
+  const clone = await v.createFile(fs, v.ROOT, 'clone')
+  const lengthBytes = content.length
+  await fs.copyRange({ fh, offset: 0, targetFh: clone.fh, targetOffset: 0, lengthBytes })
+  await fs.write(clone.fh, v.writeRequest(9000, Buffer.from('own')))
+  content.write('own', 9000)
+  await fs.fsync(clone.fh)
+  await fs.release(clone.fh)
+  await fs.release(fh)
+  inos.set('clone', clone.ino)
+  contents.set('clone', content)
 }
 
 /** A file without a name that is still open. */

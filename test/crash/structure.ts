@@ -16,6 +16,7 @@ import { MARKER_KEY, u32FromKey, u64FromKey } from '../../src/store/keys.ts'
 import { LEAF_BLOCKS, decodeLeaf } from '../../src/store/leaf.ts'
 import { decodeMarker } from '../../src/store/marker.ts'
 import { openValue } from '../../src/store/metadata.ts'
+import { SHARES_BLOCKS, decodeShares } from '../../src/store/shares.ts'
 
 const BLOCK_SIZE = 4096
 const GROUP_BLOCKS = 32_768
@@ -23,8 +24,10 @@ const GROUP_BLOCKS = 32_768
 class Walk {
   readonly faults: string[] = []
   readonly inodes = new Map<number, Inode>()
-  /** Block to who maps it. */
+  /** Block to who maps it first. */
   readonly owners = new Map<number, string>()
+  /** Block to how many places map it beyond the first. */
+  readonly extra = new Map<number, number>()
   readonly image: DeviceImage
 
   constructor(image: DeviceImage) {
@@ -51,6 +54,7 @@ export function structureFaults(image: DeviceImage): string[] {
   }
   checkNames(walk)
   checkMaps(walk)
+  checkShares(walk)
   checkBitmap(walk)
   checkMarker(walk)
   for (const [key] of walk.entries('O')) walk.faults.push(`orphan ${u64FromKey(key, 1)} is left`)
@@ -119,11 +123,25 @@ function checkMaps(walk: Walk): void {
 
 function checkBlock(walk: Walk, where: string, block: number, checksum: number): void {
   const owner = walk.owners.get(block)
-  walk.expect(owner === undefined, `block ${block} belongs to ${owner} and to ${where}`)
-  walk.owners.set(block, where)
+  if (owner === undefined) walk.owners.set(block, where)
+  else walk.extra.set(block, (walk.extra.get(block) ?? 0) + 1)
   walk.expect(block > 0 && block < walk.image.blockCount, `${where} is block ${block}: too far`)
   const data = walk.image.blocks.get(block) ?? new Uint8Array(BLOCK_SIZE)
   walk.expect(crc32c(data) === checksum, `${where}: block ${block} has another content`)
+}
+
+/** A block has as many owners as the index says. */
+function checkShares(walk: Walk): void {
+  const counted = new Map<number, number>()
+  for (const [key, body] of walk.entries('R')) {
+    for (const [slot, count] of decodeShares(body).entries()) {
+      if (count > 0) counted.set(u32FromKey(key, 1) * SHARES_BLOCKS + slot, count)
+    }
+  }
+  for (const block of new Set([...counted.keys(), ...walk.extra.keys()])) {
+    const [said, found] = [counted.get(block) ?? 0, walk.extra.get(block) ?? 0]
+    walk.expect(said === found, `block ${block} has ${found} owners more than one, not ${said}`)
+  }
 }
 
 function checkBitmap(walk: Walk): void {

@@ -116,3 +116,20 @@ test('chattr protects files and directories', TEST, async (context) => {
     { cwd: mount.path },
   )
 })
+
+test('cp takes no space, whatever happens to the original', TEST, async (context) => {
+  const mount = await mounted(context)
+  const used = `df -k --output=used . | tail -1`
+  await shell(
+    `head -c 50000000 /dev/urandom > a && sync a && before=$(${used})
+     cp a b && cp a c && sync b c && test $(($(${used}) - before)) -lt 1000
+     sha256sum < a > ../sum && printf changed | dd of=a bs=1 seek=4000000 conv=notrunc status=none
+     sync a && sha256sum < b | cmp - ../sum && truncate -s 1000 c && rm a && sync b`,
+    { cwd: mount.path },
+  )
+  await mount.crash()
+  await shell(`sha256sum < b | cmp - ../sum && test "$(stat -c %s c)" = 1000 && rm b c`, {
+    cwd: mount.path,
+  })
+  await mount.unmount()
+})

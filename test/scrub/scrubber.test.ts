@@ -35,8 +35,11 @@ describe('a scrub', () => {
     const image = edit.withBlock(populated.image, 'blocks', block, flip)
     const { status } = await scrubOf(image)
     const what = `block ${block} does not have the content that was stored`
-    const path = '/directory/large'
-    assert.deepEqual(status.findings, [{ ino, path, offset: 12_288, what, mended: false }])
+    const place = { offset: 12_288, what, mended: false }
+    assert.deepEqual(status.findings, [
+      { ino, path: '/directory/large', ...place },
+      { ino: inoOf(populated, 'clone'), path: '/clone', ...place },
+    ])
     assert.equal(status.mendedCount, 0)
   })
 

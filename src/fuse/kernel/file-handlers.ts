@@ -7,6 +7,7 @@ import { FSYNC_DATA_ONLY, OPEN_KILL_SUIDGID, WRITE_CACHE, WRITE_KILL_SUIDGID } f
 import { encodeCreated, encodeDone, encodeOffset, encodeOpened, encodeSize } from './replies.ts'
 import {
   decodeAllocate,
+  decodeCopyRange,
   decodeCreate,
   decodeHandle,
   decodeOpen,
@@ -85,6 +86,9 @@ export const allocate: Handler = (edge, { body }) => {
   const { fh, mode, offset, lengthBytes } = decodeAllocate(body)
   return whenReady(edge.filesystem.allocate(fh, mode, offset, lengthBytes), encodeDone)
 }
+
+export const copyRange: Handler = (edge, { body }) =>
+  whenReady(edge.filesystem.copyRange(decodeCopyRange(body)), encodeSize)
 
 export const seek: Handler = (edge, { body }) => {
   const { fh, offset, whence } = decodeSeek(body)

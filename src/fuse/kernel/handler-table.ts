@@ -68,7 +68,7 @@ const TABLE: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   // The kernel checks permissions itself (default_permissions).
   [OPCODE.ACCESS, refuse('ENOSYS')],
   [OPCODE.LSEEK, files.seek],
-  [OPCODE.COPY_FILE_RANGE, refuse('ENOSYS')],
+  [OPCODE.COPY_FILE_RANGE, files.copyRange],
   [OPCODE.FALLOCATE, files.allocate],
   [OPCODE.TMPFILE, files.makeUnnamed],
   [OPCODE.IOCTL, ioctl],

@@ -1,6 +1,6 @@
 /** One decoder for each layout of a request's body. All of them throw FsError EINVAL, nothing else. */
 import { FsError } from '../../errors.ts'
-import type { AttributeChanges, Ino, RenameRequest } from '../../fs/operations.ts'
+import type { AttributeChanges, CopyRequest, Ino, RenameRequest } from '../../fs/operations.ts'
 import {
   IOCTL_DIRECTORY,
   RENAME_EXCHANGE,
@@ -257,6 +257,17 @@ export interface AllocateRequest {
 
 export function decodeAllocate(body: RequestBody): AllocateRequest {
   return { fh: body.u64(), offset: body.u64(), lengthBytes: body.u64(), mode: body.u32() }
+}
+
+export function decodeCopyRange(body: RequestBody): CopyRequest {
+  const fh = body.u64()
+  const offset = body.u64()
+  body.skip(8)
+  const targetFh = body.u64()
+  const targetOffset = body.u64()
+  const lengthBytes = body.u64()
+  if (body.u64() !== 0) throw new FsError('EINVAL', 'Cannot copy with flags')
+  return { fh, offset, targetFh, targetOffset, lengthBytes }
 }
 
 export interface SeekRequest {

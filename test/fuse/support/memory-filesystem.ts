@@ -208,6 +208,10 @@ export class MemoryFilesystem implements FilesystemOperations {
     throw new FsError('EOPNOTSUPP', 'Not in this test')
   }
 
+  copyRange(): never {
+    throw new FsError('ENOSYS', 'Not in this test')
+  }
+
   ioctl(): never {
     throw new FsError('ENOTTY', 'Not in this test')
   }

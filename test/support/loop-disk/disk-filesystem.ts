@@ -111,6 +111,7 @@ const REFUSED = {
   makeUnnamed: refuse,
   seek: refuse,
   ioctl: refuse,
+  copyRange: refuse,
   getXattr: noXattr,
   setXattr: refuse,
   removeXattr: refuse,

@@ -1,0 +1,54 @@
+/** Staging a copy of whole blocks of another file, without copying what lies on the disk. */
+import { BLOCK_SIZE } from '../device/device.ts'
+import type { Engine } from './engine.ts'
+import { punchBlock } from './punch.ts'
+import { readFileBlock, resolveBlock, showsPublished } from './resolve.ts'
+import type { FileState } from './shadow-fork.ts'
+import { borrowBlock, dropPage, dropSpilled } from './spill.ts'
+import { ensureFork, mappedBlock, stageWrite } from './stage.ts'
+
+/**
+ * Stages the current content of `count` file blocks from `from` on as that of the target from `to`
+ * on. Published blocks become part of both files; holes stay holes; what is staged, or not at home
+ * yet, is copied: its block may still be written, or be lost with the ring record that has its
+ * content. Requires: the target's staged size covers them, and nobody else changes the files
+ * meanwhile. Throws FsError ENOSPC or EIO.
+ */
+export function stageCopy(
+  engine: Engine,
+  source: FileState,
+  from: number,
+  target: FileState,
+  to: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) copyBlock(engine, source, from + i, target, to + i)
+}
+
+function copyBlock(
+  engine: Engine,
+  source: FileState,
+  from: number,
+  target: FileState,
+  to: number,
+): void {
+  const fork = ensureFork(engine, target)
+  const found = resolveBlock(engine, source, from)
+  if (found === undefined) {
+    punchBlock(engine, target, fork, to)
+  } else if ('page' in found || !isAtHome(engine, found.block)) {
+    const content = readFileBlock(engine, source, from)
+    stageWrite(engine, target, to * BLOCK_SIZE, content.subarray(0, fork.size - to * BLOCK_SIZE))
+  } else if (mappedBlock(engine, target, to) === found.block && showsPublished(fork, to)) {
+    // It has that block already; only what was staged over it goes.
+    dropPage(engine, fork, to)
+    dropSpilled(engine, fork, to)
+  } else {
+    borrowBlock(engine, fork, to, found)
+  }
+}
+
+/** Whether a block belongs to a map, with its content durably in place. */
+function isAtHome({ store }: Engine, block: number): boolean {
+  return store.allocator.isMapped(block) && store.blockInMemory(block) === undefined
+}
