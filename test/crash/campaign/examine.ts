@@ -3,6 +3,7 @@ import { type CrashImage, crashImagesAt } from '../../support/devices/crash-imag
 import type { DeviceLog } from '../../support/devices/device-log.ts'
 import { Random } from '../../support/random.ts'
 import { crashRecovery } from '../crash-recovery.ts'
+import { assertNoBlockLost } from '../judge.ts'
 import type { Jury } from '../jury.ts'
 import { allowedAfter, moments } from '../moments.ts'
 import { type Session, assertLive, newSession } from '../session.ts'
@@ -97,6 +98,10 @@ async function examineNow(workload: Workload, options: ExamineOptions): Promise<
       where = image.name
       await judgeImage(session, image, options, chance)
     }
+    where = 'at the end'
+    image = undefined
+    await session.fs.finish()
+    assertNoBlockLost(session.engine)
     return { momentCount, finding: undefined }
   } catch (error) {
     return {

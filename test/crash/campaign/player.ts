@@ -1,4 +1,5 @@
 /** Plays operations on a filesystem and on the model that the oracle has of it. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FilesystemOperations } from '../../../src/fs/operations.ts'
 import { Random } from '../../support/random.ts'
 import { expectFull } from '../expect.ts'
@@ -88,6 +89,18 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
   fsync: async (kernel, { handles }) => {
     for (const handle of handles) await deliverHandle(kernel, handle)
     await files.fsync(kernel.session, ...handles)
+  },
+  meanwhile: async (kernel, { handle, path, turns }) => {
+    await deliverHandle(kernel, handle)
+    const { session } = kernel
+    const makeDirectory = names.makeDirectoryAction(session, path)
+    await session.oracle.step(files.fsyncAction(session, handle), {
+      ...makeDirectory,
+      run: async () => {
+        for (let turn = 0; turn < turns; turn++) await nextTurn()
+        await makeDirectory.run()
+      },
+    })
   },
   fdatasync: async (kernel, { handle }) => {
     await deliverHandle(kernel, handle)
