@@ -12,7 +12,8 @@ import { type ExamineOptions, examine } from './examine.ts'
 import { OPERATIONS, type Workload } from './operations.ts'
 import { randomSequence } from './random-sequence.ts'
 import { showViolation } from './report.ts'
-import { shrink, withoutImpossible } from './shrink.ts'
+import { withoutImpossible } from './edits.ts'
+import { shrink } from './shrink.ts'
 import { parseWorkload, printWorkload } from './text.ts'
 import { NO_TOTALS, type Totals, sumOf } from './totals.ts'
 
@@ -57,6 +58,7 @@ test('a fault of the device is found and made small', TIMEOUT, async () => {
   const text = printWorkload(small.workload)
   const { setup, operations } = small.workload
   assert.ok(setup.length + operations.length <= 3, text)
+  assert.ok(text.length < 100, text)
   assert.equal((await examine(parseWorkload(text), lying)).finding?.where, small.finding.where)
   assert.equal((await examine(parseWorkload(text), optionsFor())).finding, undefined, text)
 })
