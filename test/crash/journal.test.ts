@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expectFull } from './expect.ts'
+import * as attributes from './attribute-steps.ts'
 import * as files from './file-steps.ts'
 import * as names from './name-steps.ts'
 import type { Session } from './session.ts'
@@ -77,7 +78,7 @@ test('a publish that waits for room gets it when a checkpoint made too little', 
       await names.fsyncDirectory(session)
       const checkpoint = names.checkpoint(session)
       for (let value = 0; session.engine.hasRoom; value++) {
-        await names.setXattr(session, '/x', Buffer.alloc(60_000, value))
+        await attributes.setXattr(session, '/x', Buffer.alloc(60_000, value))
       }
       assert.ok(!session.engine.journal.hasRoom(60), 'the publish has to wait')
       await files.fsync(session, '/a')

@@ -1,6 +1,7 @@
 /** Opens what a crash has left and compares it with what the oracle allows. */
 import assert from 'node:assert/strict'
 import type { MemoryDevice } from '../../src/device/memory-device.ts'
+import type { Engine } from '../../src/txn/engine.ts'
 import { type TestFilesystem, openTestFilesystem } from '../support/volume.ts'
 import { type State, differences } from './model.ts'
 import { observe } from './observe.ts'
@@ -41,7 +42,11 @@ async function assertStructure(
 ): Promise<void> {
   await fs.finish()
   assert.deepEqual(structureFaults(device.image()), [])
-  const { allocator } = volume.engine.store
+  assertNoBlockLost(volume.engine)
+}
+
+/** Requires: nothing is staged, and a checkpoint has freed what was removed. */
+export function assertNoBlockLost({ store: { allocator } }: Engine): void {
   const freeCount = allocator.blockCount - 1 - allocator.mappedCount
   assert.equal(allocator.availableCount, freeCount, 'no block is lost until the next mount')
 }

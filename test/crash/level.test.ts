@@ -13,6 +13,7 @@ import { type TestContext, test } from 'node:test'
 import { makeVolumeAt } from '../../src/volume/path.ts'
 import { atEnd } from '../support/devices/at-end.ts'
 import { Random, testSeed } from '../support/random.ts'
+import * as attributes from './attribute-steps.ts'
 import * as files from './file-steps.ts'
 import { type Capture, isRotation, namesOf } from './level-device.ts'
 import { BALLAST_BYTES, writeVolume } from './level-files.ts'
@@ -90,7 +91,7 @@ async function createFiles(session: LevelSession): Promise<void> {
 /** About 400 KiB of metadata, a few publishes, and a checkpoint of both. */
 async function round(session: LevelSession, random: Random): Promise<void> {
   for (let i = 0; i < LARGE_COUNT; i++) {
-    await names.setXattr(session, largePath(i), random.bytes(40_000 + random.int(20_000)))
+    await attributes.setXattr(session, largePath(i), random.bytes(40_000 + random.int(20_000)))
     if (random.oneIn(2)) continue
     const data = random.bytes(1 + random.int(9000))
     await files.write(session, '/a', random.int(40_000), data)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ROOT } from '../support/volume.ts'
+import * as attributes from './attribute-steps.ts'
 import * as files from './file-steps.ts'
 import * as names from './name-steps.ts'
 import { inoAt } from './model.ts'
@@ -20,8 +21,8 @@ test('names are made, moved and removed in order', TIMEOUT, (t) =>
     await names.makeDirectory(session, `/d/${LONG}`)
     await names.rename(session, `/d/${LONG}`, '/e')
     await names.rename(session, '/d/a', '/e/b')
-    await names.changeMode(session, '/e/b', 0o600)
-    await names.setXattr(session, '/e/b', Buffer.alloc(9000, 'x'))
+    await attributes.changeMode(session, '/e/b', 0o600)
+    await attributes.setXattr(session, '/e/b', Buffer.alloc(9000, 'x'))
     await names.fsyncDirectory(session)
     await files.create(session, '/f')
     await names.exchange(session, '/f', '/e/b')

@@ -1,6 +1,7 @@
 /** Steps chosen by chance, over a few files in two directories. */
 import type { Random } from '../support/random.ts'
 import { expectFull } from './expect.ts'
+import * as attributes from './attribute-steps.ts'
 import * as files from './file-steps.ts'
 import { inoAt } from './model.ts'
 import * as names from './name-steps.ts'
@@ -24,7 +25,7 @@ const STEPS: readonly RandomStep[] = [
   async (session, random, path) => files.setAtomic(session, path, random.oneIn(2)),
   async (session, _, path) => files.rollback(session, path),
   async (session, random, path) =>
-    names.changeMode(session, path, random.pick([0o600, 0o644, 0o755])),
+    attributes.changeMode(session, path, random.pick([0o600, 0o644, 0o755])),
   link,
   rename,
   rename,

@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import { testSeed } from '../support/random.ts'
 import { examine } from './campaign/examine.ts'
 import { REGRESSIONS, readRegression } from './campaign/regression-file.ts'
-import { withoutImpossible } from './campaign/shrink.ts'
+import { withoutImpossible } from './campaign/edits.ts'
 import { Jury } from './jury.ts'
 import { TIMEOUT } from './run-workload.ts'
 

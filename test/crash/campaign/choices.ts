@@ -63,6 +63,7 @@ const CONTROL: readonly Choice[] = [
 ]
 
 const NAMES: readonly Choice[] = [
+  more(1, ({ handle }) => [{ type: 'meanwhile', handle, path: '/m', turns: 1 }]),
   core(1, ({ path }) => [{ type: 'rename', path, to: '/n' }]),
   more(1, ({ path }) => [{ type: 'rename', path, to: '/d/n' }]),
   core(2, (x, y) => [{ type: 'rename', path: x.path, to: y.path }]),

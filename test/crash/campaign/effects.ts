@@ -47,6 +47,9 @@ const EFFECTS: Effects = {
   mkdir: (world, { path }) => {
     world.directories.add(world.addNode(path))
   },
+  meanwhile: (world, { path }) => {
+    world.directories.add(world.addNode(path))
+  },
   symlink: (world, { path }) => {
     world.symlinks.add(world.addNode(path))
   },

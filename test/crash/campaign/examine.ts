@@ -1,8 +1,10 @@
 /** Plays one workload, and judges what crashes of it could leave. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type CrashImage, crashImagesAt } from '../../support/devices/crash-images.ts'
 import type { DeviceLog } from '../../support/devices/device-log.ts'
 import { Random } from '../../support/random.ts'
 import { crashRecovery } from '../crash-recovery.ts'
+import { assertNoBlockLost } from '../judge.ts'
 import type { Jury } from '../jury.ts'
 import { allowedAfter, moments } from '../moments.ts'
 import { type Session, assertLive, newSession } from '../session.ts'
@@ -97,6 +99,9 @@ async function examineNow(workload: Workload, options: ExamineOptions): Promise<
       where = image.name
       await judgeImage(session, image, options, chance)
     }
+    where = 'at the end'
+    image = undefined
+    await endInOrder(session)
     return { momentCount, finding: undefined }
   } catch (error) {
     return {
@@ -114,6 +119,15 @@ export async function playWorkload(session: Session, workload: Workload): Promis
   for (const operation of workload.operations) await player.play(operation)
   await assertLive(session)
   return start
+}
+
+/** A volume that lived through all of it loses no block either. */
+async function endInOrder({ fs, engine }: Session): Promise<void> {
+  await fs.finish()
+  // What was dropped is free once the disk has stopped writing it.
+  while (engine.store.writesUnderWay.size > 0) await nextTurn()
+  await nextTurn()
+  assertNoBlockLost(engine)
 }
 
 function momentsMax({ events }: DeviceLog): number {

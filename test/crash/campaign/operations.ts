@@ -34,6 +34,8 @@ export const OPERATIONS = {
 
   /** Several at the same time; of a handle that is mapped it may be msync. */
   fsync: { handles: 'names' },
+  /** An fsync, and a mkdir of somebody else that begins so many turns of the event loop later. */
+  meanwhile: { handle: 'name', path: 'path', turns: 'number' },
   fdatasync: { handle: 'name' },
   syncdir: {},
 

@@ -1,7 +1,9 @@
 /** Plays operations on a filesystem and on the model that the oracle has of it. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FilesystemOperations } from '../../../src/fs/operations.ts'
 import { Random } from '../../support/random.ts'
 import { expectFull } from '../expect.ts'
+import * as attributes from '../attribute-steps.ts'
 import * as files from '../file-steps.ts'
 import { inoAt, isAtomicNode } from '../model.ts'
 import * as names from '../name-steps.ts'
@@ -89,6 +91,18 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
     for (const handle of handles) await deliverHandle(kernel, handle)
     await files.fsync(kernel.session, ...handles)
   },
+  meanwhile: async (kernel, { handle, path, turns }) => {
+    await deliverHandle(kernel, handle)
+    const { session } = kernel
+    const makeDirectory = names.makeDirectoryAction(session, path)
+    await session.oracle.step(files.fsyncAction(session, handle), {
+      ...makeDirectory,
+      run: async () => {
+        for (let turn = 0; turn < turns; turn++) await nextTurn()
+        await makeDirectory.run()
+      },
+    })
+  },
   fdatasync: async (kernel, { handle }) => {
     await deliverHandle(kernel, handle)
     const { fs, oracle } = kernel.session
@@ -112,7 +126,7 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
     await deliverPath(kernel, path)
     await files.setAtomic(kernel.session, path, on)
   },
-  onclose: async ({ session }, { path, policy }) => names.setOnClose(session, path, policy),
+  onclose: async ({ session }, { path, policy }) => attributes.setOnClose(session, path, policy),
   rollback: async (kernel, { path }) => {
     await deliverPath(kernel, path)
     await files.rollback(kernel.session, path)
@@ -122,10 +136,10 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
     await files.commit(kernel.session, path)
   },
   xattr: async ({ session }, { path, length, data }) =>
-    names.setXattr(session, path, bytes(length, data)),
-  unxattr: async ({ session }, { path }) => names.removeXattr(session, path, 'user.test'),
-  fill: async ({ session }, { path, size }) => names.fill(session, path, size * 1024),
-  chmod: async ({ session }, { path, mode }) => names.changeMode(session, path, mode),
+    attributes.setXattr(session, path, bytes(length, data)),
+  unxattr: async ({ session }, { path }) => attributes.removeXattr(session, path, 'user.test'),
+  fill: async ({ session }, { path, size }) => attributes.fill(session, path, size * 1024),
+  chmod: async ({ session }, { path, mode }) => attributes.changeMode(session, path, mode),
 
   rename: async (kernel, { path, to }) =>
     names.rename(kernel.session, path, to, closedOnes(kernel, [path, to])),

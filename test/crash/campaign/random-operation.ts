@@ -24,6 +24,8 @@ const TYPES: readonly OperationType[] = [
   'deliver',
   'unmap',
   ...Array<OperationType>(5).fill('fsync'),
+  'meanwhile',
+  'meanwhile',
   'fdatasync',
   'syncdir',
   ...Array<OperationType>(4).fill('open'),
@@ -92,6 +94,8 @@ export function randomOperation(world: World, random: Random): Operation {
       return { type, path, size: random.int(60_000) }
     case 'fsync':
       return { type, handles: [...new Set([handle, ...sometimes(random, handles)])] }
+    case 'meanwhile':
+      return { type, handle, path: random.pick(DIRECTORIES), turns: random.int(4) }
     case 'open':
     case 'create':
     case 'reset':

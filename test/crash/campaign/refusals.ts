@@ -40,6 +40,8 @@ export function refusalOf(world: World, operation: Operation): Refusal | undefin
       return operation.handles
         .map((handle) => (isMapped(world, handle) ? undefined : open(world, handle)))
         .find((refusal) => refusal !== undefined)
+    case 'meanwhile':
+      return open(world, operation.handle) ?? absent(world, operation.path)
     case 'map':
       if ((world.handles.get(operation.handle)?.holders.size ?? 0) > 1) {
         return { handle: operation.handle, should: 'gone' }

@@ -1,15 +1,7 @@
 /** Makes a workload that shows a fault as small as it can be while it still shows one. */
-import { applyEffect } from './effects.ts'
+import { numbersOf, pathsOf, withPath, withoutImpossible } from './edits.ts'
 import type { Finding } from './examine.ts'
-import {
-  type FieldKind,
-  OPERATIONS,
-  type Operation,
-  type Workload,
-  isOperation,
-} from './operations.ts'
-import { refusalOf } from './refusals.ts'
-import { World } from './world.ts'
+import { type Operation, type Workload, isOperation } from './operations.ts'
 
 export interface Failure {
   readonly workload: Workload
@@ -22,6 +14,8 @@ export interface ShrinkOptions {
   /** Whether no more time is to be spent. */
   readonly isOver: () => boolean
 }
+
+const SHORT_PATHS = ['/a', '/b', '/c', '/d', '/e', '/f', '/g', '/h', '/i', '/j']
 
 export async function shrink(failure: Failure, options: ShrinkOptions): Promise<Failure> {
   const shrinker = new Shrinker(failure, options)
@@ -62,9 +56,42 @@ class Shrinker {
     for (const plain of [{ timing: 0 }, { spaceBlocks: 0 }, { ringBlocks: 256 }]) {
       await this.accept({ ...this.best.workload, ...plain })
     }
+    await this.flattenPaths()
     for (const part of ['operations', 'setup'] as const) {
+      await this.dropHandles(part)
       for (let i = 0; i < this.best.workload[part].length; i++) {
         for (const name of numbersOf(this.best.workload[part][i])) await this.reduce(part, i, name)
+      }
+    }
+  }
+
+  /** Short names in the root for all that have longer ones. */
+  private async flattenPaths(): Promise<void> {
+    const { setup, operations } = this.best.workload
+    const paths = new Set([...setup, ...operations].flatMap(pathsOf))
+    for (const path of paths) {
+      const free = SHORT_PATHS.find((name) => !paths.has(name))
+      if (path.length <= 2 || free === undefined) continue
+      paths.add(free)
+      const renamed = (list: readonly Operation[]): Operation[] =>
+        list.map((operation) => withPath(operation, path, free))
+      const { workload } = this.best
+      const { setup: first, operations: rest } = workload
+      await this.accept({ ...workload, setup: renamed(first), operations: renamed(rest) })
+    }
+  }
+
+  /** An fsync of several files becomes one of fewer. */
+  private async dropHandles(part: 'setup' | 'operations'): Promise<void> {
+    for (let i = 0; i < this.best.workload[part].length; i++) {
+      const operation = this.best.workload[part][i]
+      if (operation?.type !== 'fsync') continue
+      let { handles } = operation
+      for (const handle of operation.handles) {
+        const fewer = handles.filter((other) => other !== handle)
+        if (fewer.length === 0) break
+        const list = this.best.workload[part].with(i, { type: 'fsync', handles: fewer })
+        if (await this.accept({ ...this.best.workload, [part]: list })) handles = fewer
       }
     }
   }
@@ -93,24 +120,4 @@ class Shrinker {
     this.best = { workload, finding }
     return true
   }
-}
-
-/** Without the operations that would be left out because something before them is missing. */
-export function withoutImpossible(workload: Workload): Workload {
-  const world = new World(workload.spaceBlocks > 0)
-  const isPossible = (operation: Operation): boolean => {
-    if (refusalOf(world, operation) !== undefined) return false
-    applyEffect(world, operation)
-    return true
-  }
-  const setup = workload.setup.filter(isPossible)
-  return { ...workload, setup, operations: workload.operations.filter(isPossible) }
-}
-
-/** Fields that are numbers and may be any. */
-function numbersOf(operation: Operation | undefined): string[] {
-  if (operation === undefined) return []
-  return Object.entries<FieldKind>(OPERATIONS[operation.type])
-    .filter(([name, kind]) => kind === 'number' && name !== 'process' && name !== 'mode')
-    .map(([name]) => name)
 }
