@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { checkPath, openForReading } from '../../src/check/check-path.ts'
+import { salvageRecords } from '../../src/device/level/log.ts'
 import { levelFiles } from '../../src/device/level/verify.ts'
 import { repairPath } from '../../src/repair/repair-path.ts'
 import { flipBit } from '../check/edit-image.ts'
@@ -50,18 +51,22 @@ describe('repairPath()', () => {
 
   test('goes back in front of a damaged batch where the ring has the commits since', async (context) => {
     const volume = await realVolume(context, false)
-    const log = join(
-      volume.index,
-      readdirSync(volume.index).find((name) => name.endsWith('.log')) ?? '',
-    )
-    editFile(log, (bytes) => Buffer.from(bytes).fill(0, 40, 60))
+    const name = readdirSync(volume.index).find((each) => each.endsWith('.log')) ?? ''
+    const log = join(volume.index, name)
+    const batches = [...salvageRecords(readFileSync(log))]
+    const damaged = batches.at(-2)?.content ?? Buffer.alloc(0)
+    editFile(log, (bytes) => {
+      const at = bytes.indexOf(damaged.subarray(0, 100))
+      return Buffer.from(bytes).fill(0xff, at, at + 20)
+    })
     const before = await checkPath(volume.path, { data: true })
     assert.deepEqual(
       before.findings.map(({ invariant }) => invariant),
       ['F27'],
     )
-    const { check } = await repairPath(volume.path, { dryRun: false })
-    assert.notEqual(check, undefined)
+    const { gaveUp } = await repairPath(volume.path, { dryRun: false })
+    assert.deepEqual(gaveUp, [])
+    await requireRight(volume)
   })
 
   test('goes on where it was cut off', async (context) => {
