@@ -40,6 +40,10 @@ export async function repairPath(
   if (superblock === undefined) {
     throw why ?? new FsError('EIO', `Cannot repair "${path}": its superblock is lost`)
   }
+  if (options.dryRun && why !== undefined && !report.isEmpty) {
+    report.mend('what more there is to do is known only then')
+    return { mended: report.mended, gaveUp: report.gaveUp, check: undefined }
+  }
   if (await repairIndex(paths, superblock, report, options)) {
     const device = await FileDevice.open(path, () => superblock, { readOnly: options.dryRun })
     try {

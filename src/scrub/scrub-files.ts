@@ -55,20 +55,22 @@ function inodeNow({ engine }: ScrubParts, ino: Ino): Inode | undefined {
   }
 }
 
-/** Leaves of the last checkpoint; later ones are not on the disk yet, or were verified when written. */
+/** Leaves that are in memory, and those that only the index has. */
 async function* leavesOf({ engine }: ScrubParts, inode: Inode): AsyncGenerator<number, void> {
   const { ino, mapGeneration } = inode
   if (inode.size <= LEAF_BLOCKS * BLOCK_SIZE) {
     yield 0
     return
   }
+  const seen = new Set(engine.store.maps.peekLeaves(ino, mapGeneration))
+  yield* seen
   const prefix = leafPrefix(ino, mapGeneration)
   for (let next = 0; ;) {
     const from = leafKey(ino, mapGeneration, next)
     const limit = LEAVES_PER_LOOK
     const found = await engine.store.metadata.scan(prefix, { from, limit, onDamaged: passOver })
     const leaves = found.map(([key]) => u32FromKey(key, prefix.length))
-    yield* leaves
+    yield* leaves.filter((leafIndex) => !seen.has(leafIndex))
     if (leaves.length < LEAVES_PER_LOOK) return
     next = (leaves.at(-1) ?? 0) + 1
   }

@@ -133,6 +133,12 @@ export class ExtentMaps {
     return maps?.find((map) => map.generation === generation)?.leaves.get(leafIndex)
   }
 
+  /** Numbers of the leaves that are in memory, of which the index may know nothing yet. */
+  peekLeaves(ino: Ino, generation: number): number[] {
+    const map = this.byFile.get(ino)?.find((each) => each.generation === generation)
+    return map === undefined ? [] : [...map.leaves.keys()]
+  }
+
   load(map: ExtentMap, leafIndex: number): Leaf | undefined {
     const body = this.metadata.get(leafKey(map.ino, map.generation, leafIndex))
     return body === undefined ? undefined : this.add(map, leafIndex, decodeLeaf(body))

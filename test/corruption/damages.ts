@@ -16,7 +16,7 @@ import { RING_BLOCKS, type World, folderOf } from './world.ts'
 
 const BLOCK = 4096
 const RING_START = 16
-export const DATA_START = RING_START + RING_BLOCKS
+const DATA_START = RING_START + RING_BLOCKS
 
 export interface DamagePlace {
   /** What was done, for messages. */

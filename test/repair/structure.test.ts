@@ -60,7 +60,8 @@ describe('repairStructure()', () => {
   test('changes nothing that counts of a volume that is whole, killed or closed', async () => {
     for (const { image, ...volume } of [await closedVolume(), await killedVolume()]) {
       const { device, report, findings } = await repaired(image)
-      assert.deepEqual({ ...report, findings }, { mended: [], gaveUp: [], findings: [] })
+      assert.ok(report.isEmpty, report.mended.join('\n'))
+      assert.deepEqual(findings, [])
       assert.deepEqual(await wrongFiles(device, volume), [])
     }
   })

@@ -43,6 +43,26 @@ describe('a scrub', () => {
     assert.equal(status.mendedCount, 0)
   })
 
+  test('reads what no checkpoint has stored yet, too', async () => {
+    const { device, fs, volume } = await v.freshFilesystem()
+    const { ino, fh } = await v.createFile(fs, v.ROOT, 'new')
+    for (let i = 0; i < 8; i++) {
+      await fs.write(fh, v.writeRequest(i << 20, Buffer.alloc(1 << 20, i + 1)))
+    }
+    await fs.fsync(fh)
+    assert.equal(device.index.get(leafKey(ino, 0, 5)), undefined)
+    const scrubber = scrubberOf(device, volume)
+    const { doneBytes, findings } = await scrubAll(scrubber)
+    assert.deepEqual(findings, [])
+    assert.ok(doneBytes > 7 << 20)
+    const block = volume.engine.store.maps.get(ino, 0).block(350)
+    device.blocks.write(block, Buffer.alloc(4096, 99))
+    assert.deepEqual(
+      (await scrubAll(scrubber)).findings.map(({ path, offset }) => ({ path, offset })),
+      [{ path: '/new', offset: 350 * 4096 }],
+    )
+  })
+
   test('finds damaged values of the index, and maps that have lost a part', async () => {
     const populated = await closedVolume()
     const small = inoOf(populated, 'small')

@@ -2,7 +2,8 @@
  * What a manifest of LevelDB says: which tables and logs count. A crash leaves files that do not, and
  * those may be torn.
  */
-import { logRecords } from './log.ts'
+import { isTornAtEnd, logRecords, verifyLog } from './log.ts'
+import type { FileDamage } from './table.ts'
 import { VarintReader } from './varint.ts'
 
 export interface LiveFiles {
@@ -22,6 +23,25 @@ const DELETED_FILE = 6
 const NEW_FILE = 7
 const PREVIOUS_LOG = 9
 
+/**
+ * Damage that keeps LevelDB from opening: of a manifest, unlike of a log, it takes no torn record but
+ * one that the end of the file cuts off.
+ */
+export function verifyManifest(bytes: Buffer): FileDamage | undefined {
+  const found = verifyLog(bytes)
+  if (found !== undefined) return found
+  const tags = new Set([...logRecords(bytes)].flatMap(tagsOf))
+  const isComplete = [LOG, NEXT_FILE, LAST_SEQUENCE].every((tag) => tags.has(tag))
+  if (isComplete && isTornAtEnd(bytes)) return undefined
+  return { offset: 0, what: 'a part of the list of tables is damaged', isUsable: false }
+}
+
+function tagsOf(record: Buffer): number[] {
+  const tags: number[] = []
+  applyEdit(record, { tables: new Map(), firstLog: 0, previousLog: 0 }, (tag) => tags.push(tag))
+  return tags
+}
+
 export function readManifest(bytes: Buffer): LiveFiles {
   const live = { tables: new Map<number, number>(), firstLog: 0, previousLog: 0 }
   for (const record of logRecords(bytes)) applyEdit(record, live)
@@ -31,10 +51,12 @@ export function readManifest(bytes: Buffer): LiveFiles {
 function applyEdit(
   record: Buffer,
   live: { tables: Map<number, number>; firstLog: number; previousLog: number },
+  onTag: (tag: number) => void = () => undefined,
 ): void {
   const input = new VarintReader(record)
   while (!input.isAtEnd) {
     const tag = input.number()
+    onTag(tag)
     if (tag === COMPARATOR) input.string()
     else if (tag === LOG) live.firstLog = input.number()
     else if (tag === NEXT_FILE || tag === LAST_SEQUENCE) input.number()

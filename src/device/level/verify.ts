@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { FsError } from '../../errors.ts'
 import { hostError } from '../host-error.ts'
 import { verifyLog } from './log.ts'
-import { type LiveFiles, readManifest } from './manifest.ts'
+import { type LiveFiles, readManifest, verifyManifest } from './manifest.ts'
 import { type FileDamage, verifyTable } from './table.ts'
 
 export interface NamedDamage extends FileDamage {
@@ -36,7 +36,7 @@ export async function levelFiles(path: string): Promise<LevelFile[]> {
   if (!/^MANIFEST-\d+$/.test(name)) return [current]
   const manifest: LevelFile = { name, kind: 'manifest' }
   const bytes = await readIfThere(join(path, name))
-  if (bytes.length === 0 || verifyLog(bytes) !== undefined) return [current, manifest]
+  if (bytes.length === 0 || verifyManifest(bytes) !== undefined) return [current, manifest]
   const live = readManifest(bytes)
   return [current, manifest, ...(await liveLogs(path, live)), ...(await liveTables(path, live))]
 }
@@ -87,7 +87,7 @@ function damageOf({ kind, size }: LevelFile, bytes: Buffer): FileDamage[] {
     const isWhole = /^MANIFEST-\d+\n$/.test(bytes.toString('latin1'))
     return isWhole ? [] : [{ offset: 0, what: 'it does not name a manifest', isUsable: false }]
   }
-  const found = verifyLog(bytes)
+  const found = kind === 'manifest' ? verifyManifest(bytes) : verifyLog(bytes)
   return found === undefined ? [] : [found]
 }
 
