@@ -1,5 +1,6 @@
 /** What a volume does while a call of its device fails: one phase of its life at a time. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import * as attributes from '../../crash/attribute-steps.ts'
 import * as files from '../../crash/file-steps.ts'
 import { nodeAt } from '../../crash/model.ts'
 import * as names from '../../crash/name-steps.ts'
@@ -163,8 +164,8 @@ async function naming(session: FaultSession): Promise<void> {
     rename: () => names.rename(session, '/d/f', '/d/e/f'),
     replace: () => names.rename(session, '/linked', '/o'),
     exchange: () => names.exchange(session, '/a', '/d/e/f'),
-    chmod: () => names.changeMode(session, '/bystander', 0o600),
-    setxattr: () => names.setXattr(session, '/s', Buffer.from('value')),
+    chmod: () => attributes.changeMode(session, '/bystander', 0o600),
+    setxattr: () => attributes.setXattr(session, '/s', Buffer.from('value')),
     unlink: () => names.unlink(session, '/s'),
     'unlink the last': () => names.unlink(session, '/d/e/f'),
     rmdir: () => names.removeDirectory(session, '/d/e'),
