@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ino } from '../store/inode.ts'
 
 /** `unknown`: another user's process that /proc hides, or one in another pid namespace. */
@@ -17,6 +18,10 @@ export interface Processes {
   /** Whether any process has a file of this mount open for writing. */
   hasWriter(ino: Ino): Promise<boolean>
 }
+
+/** How often a process that is between two programs is looked at again. */
+const EXEC_POLL_MS = 1
+const EXEC_POLL_COUNT_MAX = 2000
 
 /** PF_EXITING in a task's flags. */
 const EXITING = 0x4
@@ -36,6 +41,17 @@ export function parseStat(stat: string): ProcessState {
   return field(EXIT_CODE_FIELD) === 0 ? 'exited' : 'died'
 }
 
+type Phase = 'running' | 'executing' | 'ending'
+
+/**
+ * Reads `/proc/PID/status`. A process gives up its memory before its descriptors when it ends, and
+ * gets a new and empty one before those that are not passed on are closed when it executes a program.
+ */
+export function parseStatus(status: string): Phase {
+  if (!/^VmSize:/m.test(status)) return 'ending'
+  return /^VmExe:\s*0 kB$/m.test(status) ? 'executing' : 'running'
+}
+
 /** Reads `/proc/PID/maps`: `address permissions offset device inode path` on each line. */
 export function hasSharedMapping(maps: string, ino: Ino): boolean {
   return maps.split('\n').some((line) => {
@@ -44,6 +60,13 @@ export function hasSharedMapping(maps: string, ino: Ino): boolean {
   })
 }
 
+/**
+ * While a process executes a program it holds a lock that the kernel takes for most of what /proc
+ * says about it, and waits for our answer to the FLUSH of each descriptor that it does not pass on.
+ * Whoever looked then would wait for himself. `status` takes no lock and comes first, therefore: a
+ * process that ends has no program to execute any more, and one that waits for us as it runs one
+ * program does not begin another (its threads cannot either: that needs the end of this one).
+ */
 export class ProcFilesystem implements Processes {
   private readonly mountpoint: string
 
@@ -54,6 +77,7 @@ export class ProcFilesystem implements Processes {
   state(pid: number): ProcessState {
     if (pid <= 0) return 'unknown'
     try {
+      if (phaseOf(pid) !== 'ending') return 'running'
       return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
     } catch {
       return 'unknown'
@@ -64,6 +88,7 @@ export class ProcFilesystem implements Processes {
   hasMapped(pid: number, ino: Ino): boolean {
     if (pid <= 0) return false
     try {
+      if (phaseOf(pid) !== 'running') return false
       return hasSharedMapping(readFileSync(`/proc/${pid}/maps`, 'latin1'), ino)
     } catch {
       return false
@@ -98,6 +123,20 @@ export function mountIdsOf(mountinfo: string, mountpoint: string): Set<string> {
   return new Set(mounts.filter((fields) => fields[2] === device).map(([id]) => id ?? ''))
 }
 
+function phaseOf(pid: number): Phase {
+  return parseStatus(readFileSync(`/proc/${pid}/status`, 'latin1'))
+}
+
+/** Waits until a process is not between two programs, or gone; not for ever. */
+async function programRuns(pid: string): Promise<void> {
+  const status = async (): Promise<string> =>
+    readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
+  for (let count = 0; count < EXEC_POLL_COUNT_MAX; count++) {
+    if (parseStatus(await status()) !== 'executing') return
+    await sleep(EXEC_POLL_MS)
+  }
+}
+
 /** mountinfo writes a space as \040 and so on. */
 function unescape(path: string): string {
   return path.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
@@ -110,6 +149,7 @@ async function processWrites(
   ino: Ino,
   mountIds: ReadonlySet<string>,
 ): Promise<boolean> {
+  await programRuns(pid)
   const folder = `/proc/${pid}/fdinfo`
   const descriptors = await readdir(folder).catch(() => [])
   for (const descriptor of descriptors) {

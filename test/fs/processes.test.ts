@@ -6,6 +6,7 @@ import {
   isWriter,
   mountIdsOf,
   parseStat,
+  parseStatus,
 } from '../../src/fs/processes.ts'
 import { TIMEOUT } from './fixture.ts'
 
@@ -28,6 +29,12 @@ test('parseStat() tells a close from an exit and from a death', TIMEOUT, () => {
     assert.equal(parseStat(statLine(command, OTHER_FLAGS | EXITING, 9)), 'died')
     assert.equal(parseStat(statLine(command, EXITING, 3 << 8)), 'died')
   }
+})
+
+test('parseStatus() tells who executes a program, and who ends', TIMEOUT, () => {
+  assert.equal(parseStatus('Name:\tx\nVmSize:\t    4096 kB\nVmExe:\t      20 kB\n'), 'running')
+  assert.equal(parseStatus('Name:\tx\nVmSize:\t       4 kB\nVmExe:\t       0 kB\n'), 'executing')
+  assert.equal(parseStatus('Name:\tVmSize:\nState:\tS (sleeping)\n'), 'ending')
 })
 
 test('a process that is not there is unknown', TIMEOUT, () => {

@@ -186,3 +186,23 @@ for n in range(20):
 `
   await python(program, [path])
 })
+
+test('executing a program closes descriptors with staged content', TEST, async (context) => {
+  const mount = await mounted(context)
+  const path = await atomicFile(mount, 'file')
+  // The descriptor is not passed on, so the kernel asks us while it holds the locks of execve(2).
+  await python(`${UPDATE}os.execv('/bin/true', ['true'])`, [path])
+  assert.equal(await contentOf(path), 'new')
+  const both = `
+fds = [os.open(name, os.O_RDWR) for name in sys.argv[1:]]
+for fd in fds: os.pwrite(fd, b'n' * 20000, 0)
+for n in range(20):
+    if os.fork() == 0: os.execv('/bin/true', ['true'])
+for n in range(20): os.wait()
+os.kill(os.getpid(), signal.SIGKILL)
+`
+  const other = await atomicFile(mount, 'other')
+  await startPython(both, [await atomicFile(mount, 'first'), other]).ended
+  assert.equal(await contentOf(other), 'old')
+  await mount.unmount()
+})
