@@ -254,9 +254,9 @@ export const PHASES: readonly Phase[] = [
     },
     stage: async (session) => {
       await files.open(session, '/large')
-      const attributes = session.fs.lookup(1, 'gone')
-      const { fh } = await session.fs.open(attributes?.ino ?? 0, O_RDWR, CALLER)
-      session.handles.set('/gone', { fh, ino: attributes?.ino ?? 0 })
+      const gone = session.fs.lookup(1, 'gone')
+      const { fh } = await session.fs.open(gone?.ino ?? 0, O_RDWR, CALLER)
+      session.handles.set('/gone', { fh, ino: gone?.ino ?? 0 })
     },
     work: reaping,
     callCount: 28,
