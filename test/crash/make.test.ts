@@ -28,8 +28,9 @@ test('makeVolumeOn() leaves an unfinished volume or a whole one', TIMEOUT, async
       continue
     }
     wholeCount++
-    await judge(image.name, image.device, [emptyState()])
-    const [first, second] = [image.device.readSuperblock(0), image.device.readSuperblock(1)]
+    const opened = image.device
+    await judge(image.name, opened, [emptyState()])
+    const [first, second] = [opened.readSuperblock(0), opened.readSuperblock(1)]
     assert.deepEqual(second, first, 'opening has written the copy that was missing')
   }
   assert.ok(unfinishedCount > 0 && wholeCount > 0)

@@ -111,19 +111,6 @@ function recordSize(block: Buffer, at: number): number | undefined {
   return isWhole ? size : undefined
 }
 
-/** Whether nothing is wrong with a log but that its end is cut off or was never written. */
-export function isTornAtEnd(bytes: Buffer): boolean {
-  for (let start = 0; start < bytes.length; start += BLOCK_SIZE) {
-    const block = bytes.subarray(start, start + BLOCK_SIZE)
-    const bad = wholeUpTo(block)
-    if (bad === undefined) continue
-    const rest = bytes.subarray(start + bad)
-    const isCut = bad + HEADER_SIZE + block.readUInt16LE(bad + 4) > block.length
-    return rest.every((byte) => byte === 0) || (isCut && start + block.length === bytes.length)
-  }
-  return true
-}
-
 /** Whether a batch begins anywhere behind a bad place, whose size cannot be believed. */
 function hasBegin(block: Buffer, from: number): boolean {
   for (let at = from; at + HEADER_SIZE <= block.length; at++) {

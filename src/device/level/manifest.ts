@@ -2,7 +2,7 @@
  * What a manifest of LevelDB says: which tables and logs count. A crash leaves files that do not, and
  * those may be torn.
  */
-import { isTornAtEnd, logRecords, verifyLog } from './log.ts'
+import { logRecords, verifyLog } from './log.ts'
 import type { FileDamage } from './table.ts'
 import { VarintReader } from './varint.ts'
 
@@ -24,15 +24,15 @@ const NEW_FILE = 7
 const PREVIOUS_LOG = 9
 
 /**
- * Damage that keeps LevelDB from opening: of a manifest, unlike of a log, it takes no torn record but
- * one that the end of the file cuts off.
+ * Damage that keeps LevelDB from opening, once a torn record at the end is cut off, which opening a
+ * volume does first (see `mend-manifest.ts`).
  */
 export function verifyManifest(bytes: Buffer): FileDamage | undefined {
   const found = verifyLog(bytes)
   if (found !== undefined) return found
   const tags = new Set([...logRecords(bytes)].flatMap(tagsOf))
   const isComplete = [LOG, NEXT_FILE, LAST_SEQUENCE].every((tag) => tags.has(tag))
-  if (isComplete && isTornAtEnd(bytes)) return undefined
+  if (isComplete) return undefined
   return { offset: 0, what: 'a part of the list of tables is damaged', isUsable: false }
 }
 
