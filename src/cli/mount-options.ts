@@ -11,6 +11,8 @@ export interface MountSettings {
   readonly foreground: boolean
   /** Make the volume if there is none. */
   readonly create: boolean
+  /** Mount again when the daemon has ended other than in order. */
+  readonly restart: boolean
   readonly logFile?: string
   readonly logLevel?: string
   /** What the kernel does for any filesystem. */
@@ -62,6 +64,10 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
     text: 'make the volume if there is none',
     apply: (draft) => (draft.create = true),
   },
+  restart: {
+    text: 'mount again by itself when the daemon has been killed or has crashed',
+    apply: (draft) => (draft.restart = true),
+  },
 }
 
 /** Passed on to mount(8). */
@@ -86,6 +92,7 @@ export function parseMountOptions(lists: readonly string[]): MountSettings {
     writebackCache: true,
     foreground: false,
     create: false,
+    restart: false,
   }
   const standard: string[] = []
   for (const option of lists.flatMap((list) => list.split(',')).filter((each) => each !== '')) {

@@ -5,28 +5,56 @@ import { type MountTableEntry, findMount } from '../fuse/kernel/mount-table.ts'
 import { unmount } from '../fuse/kernel/unmount.ts'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
 import type { CommandLine } from './parse.ts'
+import { supervisorOf } from './supervisor.ts'
 import { volumeHolder } from './volume-lock.ts'
 
 const POLL_MS = 20
 const CLOSING_TIMEOUT_MS = 120_000
 
 export async function runUnmount({ positionals, flags }: CommandLine): Promise<ExitCode> {
-  const { mountpoint, source } = await findOurs(positionals[0] ?? '')
   const lazy = flags.has('lazy')
-  await unmount(mountpoint, { lazy })
-  if (!lazy) await untilClosed(source)
+  const absolute = resolve(positionals[0] ?? '')
+  const paths = [absolute, await realPathOf(absolute)]
+  const supervisor = supervisorOf(paths)
+  const { source } = await takeAway(paths, supervisor, lazy)
+  if (!lazy) await untilClosed(source, paths, supervisor)
   return EXIT.ok
 }
 
+/** Unmounts; while a supervisor has nothing mounted only because its daemon has died, waits for that. */
+async function takeAway(
+  paths: readonly string[],
+  supervisor: number | undefined,
+  lazy: boolean,
+): Promise<MountTableEntry> {
+  for (;;) {
+    const entry = await findOurs(paths)
+    try {
+      if (entry !== undefined) {
+        await unmount(entry.mountpoint, { lazy })
+        return entry
+      }
+    } catch (error) {
+      // The supervisor may have been faster with a dead mount.
+      if ((await findOurs(paths)) !== undefined) throw error
+    }
+    if (supervisor === undefined || supervisorOf(paths) !== supervisor) {
+      throw new CommandError(
+        EXIT.unusable,
+        `Cannot unmount "${paths[0] ?? ''}": no oatomic volume is mounted there`,
+      )
+    }
+    await sleep(POLL_MS)
+  }
+}
+
 /** The mount at a path, found without looking into it: a mount that hangs can be unmounted too. */
-async function findOurs(path: string): Promise<MountTableEntry> {
-  const absolute = resolve(path)
-  const entry = (await findMount(absolute)) ?? (await findMount(await realPathOf(absolute)))
-  if (entry?.type === 'fuse.oatomic') return entry
-  throw new CommandError(
-    EXIT.unusable,
-    `Cannot unmount "${absolute}": no oatomic volume is mounted there`,
-  )
+async function findOurs(paths: readonly string[]): Promise<MountTableEntry | undefined> {
+  for (const path of paths) {
+    const entry = await findMount(path)
+    if (entry !== undefined) return entry.type === 'fuse.oatomic' ? entry : undefined
+  }
+  return undefined
 }
 
 /** Looks at the folder first: if that settles it, what is mounted is not asked. */
@@ -40,17 +68,32 @@ async function realPathOf(path: string): Promise<string> {
   }
 }
 
-async function untilClosed(volume: string): Promise<void> {
+/** A supervisor that was mounting again notices the unmount and ends, or comes too late and is told. */
+async function untilClosed(
+  volume: string,
+  paths: readonly string[],
+  supervisor: number | undefined,
+): Promise<void> {
   const deadline = performance.now() + CLOSING_TIMEOUT_MS
   for (;;) {
     const holder = volumeHolder(volume)
-    if (holder === undefined) return
+    const isSupervised = supervisor !== undefined && supervisorOf(paths) === supervisor
+    if (holder === undefined && !isSupervised) return
+    if (isSupervised) await takeLateAway(paths, volume)
     if (performance.now() > deadline) {
       throw new CommandError(
         EXIT.inUse,
-        `"${volume}" is unmounted, but process ${holder} has not closed it yet`,
+        `"${volume}" is unmounted, but process ${holder ?? supervisor ?? 0} has not closed it yet`,
       )
     }
     await sleep(POLL_MS)
   }
+}
+
+async function takeLateAway(paths: readonly string[], volume: string): Promise<void> {
+  const late = await findOurs(paths)
+  if (late?.source !== volume) return
+  await unmount(late.mountpoint).catch(async (error: unknown) => {
+    if ((await findOurs(paths)) !== undefined) throw error
+  })
 }

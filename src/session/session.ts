@@ -7,7 +7,8 @@ import { FsError } from '../errors.ts'
 import { Filesystem } from '../fs/filesystem.ts'
 import { ProcFilesystem } from '../fs/processes.ts'
 import { KernelLink } from '../fuse/kernel/kernel-link.ts'
-import { prepareMountpoint } from '../fuse/kernel/mount-point.ts'
+import type { MountNote } from '../fuse/kernel/mount-note.ts'
+import { inspectMountpoint } from '../fuse/kernel/mount-point.ts'
 import { KernelSession } from '../fuse/kernel/session.ts'
 import type { RecoveryReport } from '../volume/open.ts'
 import { type VolumeAtPath, openVolumeAt } from '../volume/path.ts'
@@ -26,6 +27,8 @@ export interface SessionOptions {
   /** Standard options for mount(8), as they are. */
   readonly mountOptions: readonly string[]
   readonly writebackCache: boolean
+  /** What an earlier life of this mount has left word of. */
+  readonly note?: MountNote
   readonly log: Logger
 }
 
@@ -50,8 +53,10 @@ export class Session {
 
   /** Mounts; resolves when the mount is live. Throws FsError, and then nothing is mounted. */
   static async start(wanted: SessionOptions): Promise<Session> {
-    // Before anything else looks at the mount point: a killed daemon may have left it unusable.
-    const options = { ...wanted, mountpoint: await prepareMountpoint(wanted.mountpoint) }
+    // A dead mount stays until the new one can be put in its place, so that nobody meanwhile writes
+    // into the folder below.
+    const mountpoint = await inspectMountpoint(wanted.mountpoint)
+    const options = { ...wanted, mountpoint }
     const { log } = options
     const volume = await openVolumeAt(options.volume, options.readOnly)
     reportRecovery(volume.report, log)
@@ -127,6 +132,7 @@ function startKernel(
     },
     mount: { standard: options.mountOptions, allowOther: options.allowOther },
     writebackCache: options.writebackCache,
+    ...(options.note !== undefined && { note: options.note }),
   })
 }
 
