@@ -101,6 +101,8 @@ export class FileState {
   resizing: Promise<void> | undefined
   /** The part of that after which reading shows the size: the kernel may still drop pages. */
   sizeTaken: Promise<void> | undefined
+  /** Under way while the kernel may still show what was discarded. */
+  discarding: Promise<void> | undefined
   /** Whether a process has closed its descriptor and kept the file mapped. */
   isMappedAfterClose = false
   /** Held by what changes the file and has to wait in the middle of it. */
