@@ -79,7 +79,7 @@ test('parseMountOptions() passes standard options on and ignores those of fstab'
 
 test('parseMountOptions() reads what is of this filesystem', () => {
   const { standard, logFile, ...settings } = parseMountOptions([
-    'ro,atomic=shared,noatime,allow_other,default_permissions,nowriteback,foreground,create',
+    'ro,atomic=shared,noatime,allow_other,default_permissions,nowriteback,foreground,create,restart',
     'log=/var/log/a=b.log,loglevel=debug',
   ])
   assert.deepEqual(settings, {
@@ -90,6 +90,7 @@ test('parseMountOptions() reads what is of this filesystem', () => {
     writebackCache: false,
     foreground: true,
     create: true,
+    restart: true,
     logLevel: 'debug',
   })
   assert.equal(logFile, '/var/log/a=b.log')

@@ -1,0 +1,161 @@
+/**
+ * Goal: whatever kills the daemon and its users, and however often, nothing acknowledged is lost,
+ * nothing is half there, nothing hangs, and the daemon does not grow.
+ * Method: programs of many kinds work on one mount and note outside of it what was acknowledged; they
+ * and the daemon are killed at random, the mount comes back by itself, and whoever comes back too
+ * verifies before going on. Phases without kills show how the daemon grows.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Random } from '../support/random.ts'
+import { Control } from './control.ts'
+import { Crew } from './crew.ts'
+import { Harm } from './harm.ts'
+import { MountedVolume } from './mounted-volume.ts'
+import type { SoakOptions } from './options.ts'
+import { Probe, type Sample } from './probe.ts'
+import { Violation } from './violation.ts'
+
+const LOOK_EVERY_MS = 1000
+
+export interface SoakResult {
+  readonly violation: string | undefined
+  /** Where everything was kept, if it was. */
+  readonly folder: string | undefined
+  readonly mounted: MountedVolume
+  readonly harm: Harm
+  readonly counts: ReadonlyMap<string, number>
+  readonly samples: readonly Sample[]
+  /** Samples of the last phase without kills. */
+  readonly calmSamples: readonly Sample[]
+  readonly seconds: number
+  readonly complaints: readonly string[]
+}
+
+export class Soak {
+  readonly #options: SoakOptions
+  readonly #folder: string
+  readonly #mounted: MountedVolume
+  readonly #control: Control
+  readonly #crew: Crew
+  readonly #harm: Harm
+  readonly #probe: Probe
+  readonly #random: Random
+  #violation: Violation | undefined
+  #calmBegin = 0
+
+  static async run(options: SoakOptions): Promise<SoakResult> {
+    const folder = await mkdtemp(join(tmpdir(), 'oatomic-soak-'))
+    await mkdir(join(folder, 'state'))
+    return new Soak(options, folder).#run()
+  }
+
+  private constructor(options: SoakOptions, folder: string) {
+    const state = join(folder, 'state')
+    this.#options = options
+    this.#folder = folder
+    this.#random = new Random(options.seed)
+    this.#mounted = new MountedVolume(folder)
+    this.#control = new Control(state)
+    const place = { mountpoint: this.#mounted.mountpoint, state, seed: options.seed }
+    this.#crew = new Crew(place, this.#control, (violation) => {
+      this.#violation ??= violation
+    })
+    this.#harm = new Harm(this.#mounted, this.#crew, this.#control, this.#random.fork())
+    this.#probe = new Probe(this.#mounted)
+  }
+
+  async #run(): Promise<SoakResult> {
+    const looking = setInterval(() => {
+      this.#look()
+    }, LOOK_EVERY_MS)
+    try {
+      await this.#live()
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error
+      this.#violation ??= error
+    } finally {
+      clearInterval(looking)
+      await this.#crew.killAll()
+      await this.#mounted.tearDown()
+      this.#control.close()
+    }
+    return this.#result()
+  }
+
+  async #live(): Promise<void> {
+    const { minutes, roundCount, calmShare } = this.#options
+    await this.#mounted.make()
+    await this.#mounted.mount()
+    this.#control.endHarm()
+    this.#crew.start()
+    const roundMs = (minutes * 60_000) / roundCount
+    for (let round = 0; round < roundCount; round++) {
+      await this.#harmUntil(performance.now() + roundMs * (1 - calmShare))
+      this.#calmBegin = this.#probe.seconds
+      await this.#waitUntil(performance.now() + roundMs * calmShare)
+    }
+    await this.#end()
+  }
+
+  async #harmUntil(deadline: number): Promise<void> {
+    const [least, most] = this.#options.gapMs
+    while (performance.now() < deadline) {
+      await this.#waitUntil(performance.now() + least + this.#random.int(most - least))
+      await this.#harm.act()
+    }
+  }
+
+  /** Waits; throws the violation that has been found meanwhile. */
+  async #waitUntil(time: number): Promise<void> {
+    do {
+      if (this.#violation !== undefined) throw this.#violation
+      await sleep(Math.max(0, Math.min(LOOK_EVERY_MS, time - performance.now())))
+    } while (performance.now() < time)
+    if (this.#violation !== undefined) throw this.#violation
+  }
+
+  /** Everything is verified before and after an unmount in order. */
+  async #end(): Promise<void> {
+    this.#control.beginHarm()
+    await this.#crew.untilParked()
+    await this.#crew.stop()
+    await this.#crew.verify()
+    await this.#mounted.unmount()
+    await this.#mounted.check()
+    await this.#mounted.mount()
+    await this.#crew.verify()
+    await this.#mounted.unmount()
+    await this.#mounted.check()
+  }
+
+  #look(): void {
+    this.#probe.look()
+    try {
+      this.#crew.checkProgress()
+    } catch (error) {
+      if (error instanceof Violation) this.#violation ??= error
+    }
+  }
+
+  async #result(): Promise<SoakResult> {
+    const { samples } = this.#probe
+    const counts = this.#crew.counts()
+    const complaints = this.#mounted.complaints()
+    const isKept = this.#options.keep || this.#violation !== undefined
+    if (!isKept) await rm(this.#folder, { recursive: true })
+    return {
+      violation: this.#violation?.message,
+      folder: isKept ? this.#folder : undefined,
+      mounted: this.#mounted,
+      harm: this.#harm,
+      counts,
+      samples,
+      calmSamples: samples.filter(({ at }) => at >= this.#calmBegin),
+      seconds: this.#probe.seconds,
+      complaints,
+    }
+  }
+}
