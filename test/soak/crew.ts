@@ -51,11 +51,11 @@ export class Crew {
     for (const spec of CREW) this.#startOne(spec)
   }
 
-  /** Kills some of them; they are started again at once. Returns how many. */
-  kill(count: number, random: Random): number {
+  /** Kills some of them; they are started again at once. Returns their names. */
+  kill(count: number, random: Random): readonly string[] {
     const victims = random.shuffle([...this.#workers.values()]).slice(0, count)
     for (const victim of victims) victim.kill()
-    return victims.length
+    return victims.map(({ spec }) => spec.name)
   }
 
   /** Notes that the mount is about to be harmed: who has it mapped may die of that. */
@@ -121,22 +121,25 @@ export class Crew {
   #startOne(spec: WorkerSpec): void {
     const worker = new WorkerProcess(spec, this.#place)
     this.#workers.set(spec.name, worker)
-    worker.ended.then(
-      (end) => {
-        this.#onEnd(worker, end)
-      },
-      (error: unknown) => {
-        this.#fail(new Violation(`Cannot start ${spec.name}: ${String(error)}`))
-      },
-    )
+    this.#attend(worker).catch((error: unknown) => {
+      this.#fail(error instanceof Violation ? error : new Violation(String(error)))
+    })
   }
 
-  #onEnd(worker: WorkerProcess, end: WorkerEnd): void {
+  /** Waits for its end, and starts another in its place when that was no violation. */
+  async #attend(worker: WorkerProcess): Promise<void> {
+    const end = await worker.ended
+    const deadline = Date.now() + DEATH_TIMEOUT_MS
+    while (!worker.isGone) {
+      if (Date.now() > deadline) {
+        throw new Violation(`${worker.spec.name} does not die: ${worker.whereabouts()}`)
+      }
+      await sleep(POLL_MS)
+    }
     if (this.#isStopping) return
     if (!worker.isKilled && !this.#isExcused(end)) {
       const how = end.signal ?? `exit status ${String(end.status)}`
-      this.#fail(new Violation(`${worker.spec.name} has ended with ${how}: ${end.output}`))
-      return
+      throw new Violation(`${worker.spec.name} has ended with ${how}: ${end.output}`)
     }
     this.#startOne(worker.spec)
   }

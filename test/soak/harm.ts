@@ -30,6 +30,8 @@ export class Harm {
   readonly #crew: Crew
   readonly #control: Control
   readonly #random: Random
+  /** Told of everything that is done. */
+  readonly #tell: (what: string) => void
   #deaths: number[] = []
   readonly actCounts = new Map<Act, number>(ACTS.map((act) => [act, 0]))
   daemonKills = 0
@@ -37,7 +39,14 @@ export class Harm {
   /** Milliseconds from the last kill until the mount was live again. */
   readonly recoveries: number[] = []
 
-  constructor(mounted: MountedVolume, crew: Crew, control: Control, random: Random) {
+  constructor(
+    mounted: MountedVolume,
+    crew: Crew,
+    control: Control,
+    random: Random,
+    tell: (what: string) => void,
+  ) {
+    this.#tell = tell
     this.#mounted = mounted
     this.#crew = crew
     this.#control = control
@@ -47,6 +56,7 @@ export class Harm {
   /** Chooses an act and does it. Throws Violation when the mount does not come back from it. */
   async act(): Promise<void> {
     const act = this.#choose()
+    this.#tell(act)
     this.actCounts.set(act, (this.actCounts.get(act) ?? 0) + 1)
     if (act === 'workers') {
       this.#killWorkers()
@@ -58,6 +68,7 @@ export class Harm {
     else if (act === 'terminate') await this.#terminate()
     else await this.#killDaemon(act)
     this.#crew.noteHarm()
+    this.#tell('back')
     this.#control.endHarm()
   }
 
@@ -70,7 +81,9 @@ export class Harm {
   }
 
   #killWorkers(): void {
-    this.workerKills += this.#crew.kill(1 + this.#random.int(3), this.#random)
+    const victims = this.#crew.kill(1 + this.#random.int(3), this.#random)
+    this.workerKills += victims.length
+    this.#tell(`killed ${victims.join(' ')}`)
   }
 
   async #killDaemon(act: Act): Promise<void> {

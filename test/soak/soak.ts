@@ -5,6 +5,7 @@
  * and the daemon are killed at random, the mount comes back by itself, and whoever comes back too
  * verifies before going on. Phases without kills show how the daemon grows.
  */
+import { appendFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,7 +64,9 @@ export class Soak {
     this.#crew = new Crew(place, this.#control, (violation) => {
       this.#violation ??= violation
     })
-    this.#harm = new Harm(this.#mounted, this.#crew, this.#control, this.#random.fork())
+    this.#harm = new Harm(this.#mounted, this.#crew, this.#control, this.#random.fork(), (what) => {
+      appendFileSync(join(folder, 'acts'), `${new Date().toISOString()} ${what}\n`)
+    })
     this.#probe = new Probe(this.#mounted)
   }
 

@@ -57,6 +57,16 @@ export class WorkerProcess {
     }
   }
 
+  /** Whether nothing is left of it and of all that it has started. */
+  get isGone(): boolean {
+    try {
+      process.kill(-(this.#child.pid ?? 0), 0)
+      return false
+    } catch {
+      return true
+    }
+  }
+
   /** What it does, and for how many seconds already. */
   operation(): { readonly what: string; readonly seconds: number } {
     const record = readOr(join(this.#place.state, `${this.spec.name}.operation`))

@@ -159,6 +159,8 @@ class Reader(Worker):
 
     def step(self):
         writers = sorted(name for name in os.listdir(self.at('..')) if name.startswith('pages'))
+        if not writers:
+            return time.sleep(POLL_S)
         writer = self.random.choice(writers)
         note = Record(os.path.join(self.state, f'{writer}.file.note'))
         try:

@@ -8,7 +8,8 @@ The file `control` says "NUMBER MODE". The number is odd while somebody harms th
 to, and even while it must work. So an error counts as wrong unless the number has changed since the
 worker has opened what it works with.
 """
-import fcntl, hashlib, mmap, os, random, shutil, signal, struct, subprocess, sys, time, zlib
+import fcntl, hashlib, mmap, os, random, shutil, signal, struct, subprocess, sys, time
+import traceback, zlib
 
 POLL_S = 0.02
 NOTE_LENGTH = 200
@@ -111,7 +112,9 @@ class Worker:
         except (Violation, OSError, ValueError) as error:
             # What is read from a mount that is away says nothing; it is verified once it is back.
             if not self.is_disturbed():
-                raise Violation(f'{type(error).__name__}: {error}') from error
+                where = traceback.extract_tb(error.__traceback__)[-2:]
+                lines = ', '.join(f'{frame.name}:{frame.lineno}' for frame in where)
+                raise Violation(f'{type(error).__name__}: {error} ({lines})') from error
 
     def verify_and_step(self):
         self.doing('verify')

@@ -2,6 +2,7 @@
 from common import *
 
 ACCOUNTS, MONEY = 200, 1000
+SQLITE = ('sqlite3', '-batch', '-bail', '-cmd', '.timeout 30000')
 SETUP = f"""
 create table account(id integer primary key, money integer not null, memo text);
 create table counter(value integer not null);
@@ -26,7 +27,7 @@ class Database(Worker):
 
     def ask(self, *lines):
         text = '\n'.join((f'pragma journal_mode={self.mode};', 'pragma synchronous=full;', *lines))
-        return self.run('sqlite3', '-batch', '-bail', self.path, stdin=text).split()[1:]
+        return self.run(*SQLITE, self.path, stdin=text).split()[1:]
 
     def verify(self):
         self.close()
@@ -51,7 +52,7 @@ class Database(Worker):
     def step(self):
         self.doing('transactions')
         self.shell = subprocess.Popen(
-            ('sqlite3', '-batch', '-bail', self.path), text=True, bufsize=1,
+            (*SQLITE, self.path), text=True, bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.say(f'pragma journal_mode={self.mode};', self.mode)
         self.say("pragma synchronous=full; pragma cache_size=20; select 'ready';", 'ready')

@@ -26,6 +26,7 @@ class Git(Worker):
         self.git('fsck', '--full', '--strict', '--no-dangling')
         self.git('merge-base', '--is-ancestor', self.note.get()[0], 'HEAD')
         self.git('reset', '-q', '--hard')
+        self.git('clean', '-q', '-f', '-d')
         check(self.git('status', '--porcelain') == '', 'the work tree differs from what was committed')
 
     def commit(self):
