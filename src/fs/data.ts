@@ -94,6 +94,7 @@ export function write(
   try {
     engine.health.assertWritable()
     const { file } = handle
+    file.isWrittenSinceFlush = true
     if (file.isMappedAfterClose && request.fromCache) watchMappers(context, file)
     const needsCare =
       file.lock.isHeld ||

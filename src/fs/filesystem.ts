@@ -205,6 +205,7 @@ export class Filesystem implements FilesystemOperations {
   }
 
   setXattr(ino: Ino, name: string, value: Uint8Array, flags: number): Awaitable<void> {
+    this.noteXattrs(ino)
     return xattrs.setXattr(this.context, ino, name, value, flags)
   }
 
@@ -213,7 +214,14 @@ export class Filesystem implements FilesystemOperations {
   }
 
   removeXattr(ino: Ino, name: string): Awaitable<void> {
+    this.noteXattrs(ino)
     return xattrs.removeXattr(this.context, ino, name)
+  }
+
+  /** What closing makes of a process that was killed meanwhile. */
+  private noteXattrs(ino: Ino): void {
+    const file = this.context.files.find(ino)
+    if (file !== undefined) file.hasXattrsSinceFlush = true
   }
 
   /** Publishes what ordinary files have staged, and commits times of access. */

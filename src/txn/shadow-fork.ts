@@ -105,6 +105,9 @@ export class FileState {
   discarding: Promise<void> | undefined
   /** Whether a process has closed its descriptor and kept the file mapped. */
   isMappedAfterClose = false
+  /** Whether a writer's descriptor was closed after the last write, and after the last xattr was set. */
+  isWrittenSinceFlush = false
+  hasXattrsSinceFlush = false
   /** Held by what changes the file and has to wait in the middle of it. */
   readonly lock = new Lock()
 

@@ -206,3 +206,31 @@ for size in [1, 5000, 300000] * 20:
     await python(program, [path])
   },
 )
+
+/** The kernel may then leave out to tell of the close. */
+for (const [which, before] of [
+  ['', ''],
+  [', with a descriptor closed before', 'os.close(os.dup(fd))'],
+] as const) {
+  test(`a writer is killed while it sets attributes${which}`, TEST, async (context) => {
+    const mount = await mounted(context)
+    const path = await atomicFile(mount, 'file')
+    const program = `
+path = sys.argv[1]
+for round in range(60):
+    reading, writing = os.pipe()
+    writer = os.fork()
+    if writer == 0:
+        fd = os.open(path, os.O_RDWR)
+        ${before}
+        os.pwrite(fd, b'n' * 20000, 0); os.write(writing, b'.')
+        while True: os.pwrite(fd, b'n', 0); os.setxattr(path, 'user.x', b'%d' % round)
+    os.read(reading, 1); os.close(reading); os.close(writing)
+    time.sleep(round % 7 / 300); os.kill(writer, signal.SIGKILL); os.waitpid(writer, 0)
+    while b'state=clean' not in os.getxattr(path, 'user.atomic.state'): pass
+    with open(path, 'rb') as file: content = file.read()
+    assert content == b'o' * 10000, (round, len(content))
+`
+    await python(program, [path])
+  })
+}

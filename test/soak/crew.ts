@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../support/random.ts'
+import { CREW } from './crew-list.ts'
 import type { Control } from './control.ts'
 import { readOr } from './mounted-volume.ts'
 import { Violation } from './violation.ts'
@@ -12,26 +13,15 @@ import {
   WorkerProcess,
 } from './worker-process.ts'
 
-const CREW: readonly WorkerSpec[] = [
-  ...['pages-a', 'pages-b', 'pages-c'].map((name) => ({ kind: 'pages', name })),
-  { kind: 'policies', name: 'policies' },
-  ...['reader-a', 'reader-b'].map((name) => ({ kind: 'reader', name })),
-  { kind: 'append', name: 'append' },
-  ...['replace-a', 'replace-b'].map((name) => ({ kind: 'replace', name })),
-  { kind: 'trees', name: 'trees' },
-  ...['sqlite-delete', 'sqlite-wal', 'sqlite-atomic'].map((name) => ({ kind: 'database', name })),
-  { kind: 'git', name: 'git' },
-  { kind: 'tar', name: 'tar' },
-]
-
 /** No operation of a worker takes this long, not even while another one is killed. */
 const HANG_S = 90
 const PARK_TIMEOUT_MS = 90_000
 const DEATH_TIMEOUT_MS = 30_000
 const POLL_MS = 20
 
-/** Ends that a worker chooses for itself: to fail in the middle of an update. */
-const SELF_CHOSEN_STATUS = 3
+/** Workers of this kind at times fail or kill themselves in the middle of an update. */
+const SUICIDAL = 'pages'
+const FAILURE_STATUS = 3
 
 export class Crew {
   readonly #place: WorkerPlace
@@ -137,7 +127,7 @@ export class Crew {
       await sleep(POLL_MS)
     }
     if (this.#isStopping) return
-    if (!worker.isKilled && !this.#isExcused(end)) {
+    if (!worker.isKilled && !this.#isExcused(worker, end)) {
       const how = end.signal ?? `exit status ${String(end.status)}`
       throw new Violation(`${worker.spec.name} has ended with ${how}: ${end.output}`)
     }
@@ -145,10 +135,10 @@ export class Crew {
   }
 
   /** Whoever has a file of a dead mount mapped gets SIGBUS, as POSIX has it. */
-  #isExcused({ status, signal }: WorkerEnd): boolean {
+  #isExcused({ spec }: WorkerProcess, { status, signal }: WorkerEnd): boolean {
     const isHarmed = !this.#control.isCalm || Date.now() - this.#lastHarm < DEATH_TIMEOUT_MS
-    const chosen = status === SELF_CHOSEN_STATUS || signal === 'SIGKILL'
-    return chosen || (signal === 'SIGBUS' && isHarmed)
+    const isChosen = status === FAILURE_STATUS || signal === 'SIGKILL'
+    return (isChosen && spec.kind === SUICIDAL) || (signal === 'SIGBUS' && isHarmed)
   }
 }
 

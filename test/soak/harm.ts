@@ -4,13 +4,15 @@ import type { Random } from '../support/random.ts'
 import type { Control } from './control.ts'
 import type { Crew } from './crew.ts'
 import type { MountedVolume } from './mounted-volume.ts'
+import { Violation } from './violation.ts'
 
 /** The supervisor gives up at the fifth death within 60 s; nobody is to come close. */
 const DEATHS_MAX = 4
 const DEATHS_WITHIN_MS = 63_000
 
-/** Often enough to find the next daemon in the middle of its recovery. */
-const SECOND_KILL_AFTER_MS = 450
+/** The life of the next daemon in which it is killed again: mostly while it recovers. */
+const SECOND_KILL_WITHIN_MS = 700
+const NEXT_DAEMON_TIMEOUT_MS = 5000
 
 export const ACTS = ['workers', 'daemon', 'both', 'twice', 'unmount', 'terminate'] as const
 export type Act = (typeof ACTS)[number]
@@ -23,6 +25,12 @@ const PLAN: Readonly<Record<Act, { readonly weight: number; readonly deaths: num
   twice: { weight: 3, deaths: 2 },
   unmount: { weight: 1, deaths: 0 },
   terminate: { weight: 1, deaths: 0 },
+}
+
+interface Death {
+  readonly pid: number
+  /** Milliseconds since 1970. */
+  readonly time: number
 }
 
 export class Harm {
@@ -88,24 +96,31 @@ export class Harm {
 
   async #killDaemon(act: Act): Promise<void> {
     if (act === 'both' && this.#random.oneIn(2)) this.#killWorkers()
-    let since = this.#killOnce()
+    const first = this.#killOnce()
     if (act === 'both') this.#killWorkers()
-    if (act === 'twice') {
-      await sleep(this.#random.int(SECOND_KILL_AFTER_MS))
-      since = this.#killOnce() ?? since
-    }
-    this.recoveries.push(await this.#mounted.untilBack(since ?? Date.now()))
+    const last = act === 'twice' ? await this.#killNext(first.pid) : first
+    this.recoveries.push(await this.#mounted.untilBack(last.time))
   }
 
-  /** Returns when it was done; undefined when there is no daemon at the moment. */
-  #killOnce(): number | undefined {
+  #killOnce(): Death {
     const pid = this.#mounted.daemonPid()
-    if (pid === undefined) return undefined
-    const now = Date.now()
+    if (pid === undefined) throw new Violation('There is no daemon')
+    const time = Date.now()
     process.kill(pid, 'SIGKILL')
-    this.#deaths.push(now)
+    this.#deaths.push(time)
     this.daemonKills++
-    return now
+    return { pid, time }
+  }
+
+  /** Kills the daemon that comes after another one, early in its life. */
+  async #killNext(pid: number): Promise<Death> {
+    const deadline = Date.now() + NEXT_DAEMON_TIMEOUT_MS
+    while ([undefined, pid].includes(this.#mounted.daemonPid())) {
+      if (Date.now() > deadline) throw new Violation('No daemon comes after one that was killed')
+      await sleep(1)
+    }
+    await sleep(this.#random.int(SECOND_KILL_WITHIN_MS))
+    return this.#killOnce()
   }
 
   async #unmount(): Promise<void> {

@@ -1,7 +1,7 @@
 /** What a soak has shown, in lines, and whether it is good. */
 import { showSpread, slopeOf, spreadOf } from './figures.ts'
 import type { Sample } from './probe.ts'
-import type { SoakResult } from './soak.ts'
+import type { SoakResult } from './result.ts'
 
 /** The daemon is flat if it grows by less. */
 const GROWTH_MAX_MIB_PER_MINUTE = 1
@@ -12,7 +12,7 @@ const WARM_UP_S = 60
 /** A phase that is shorter says nothing about growth. */
 const JUDGED_S = 90
 
-export interface Growth {
+interface Growth {
   readonly mibPerMinute: number
   readonly seconds: number
   readonly isJudged: boolean
@@ -20,7 +20,7 @@ export interface Growth {
 }
 
 /** Growth of the memory of the daemon that has lived through the last phase without kills. */
-export function growthOf(samples: readonly Sample[]): Growth {
+function growthOf(samples: readonly Sample[]): Growth {
   const last = samples.at(-1)
   const begin = samples.find(({ pid }) => pid === last?.pid)?.at ?? 0
   const steady = samples.filter(({ at, pid }) => pid === last?.pid && at - begin > WARM_UP_S)

@@ -11,6 +11,12 @@ import { Soak } from './soak.ts'
 
 const options = parseSoakOptions(process.argv.slice(2))
 process.stdout.write(`soak: ${options.minutes} minutes, --seed ${options.seed}\n`)
-const result = await Soak.run(options)
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    interrupted.abort()
+  })
+}
+const result = await Soak.run(options, interrupted.signal)
 process.stdout.write(`${reportLines(result).join('\n')}\n`)
 process.exitCode = isGood(result) ? 0 : 1

@@ -16,24 +16,11 @@ import { Crew } from './crew.ts'
 import { Harm } from './harm.ts'
 import { MountedVolume } from './mounted-volume.ts'
 import type { SoakOptions } from './options.ts'
-import { Probe, type Sample } from './probe.ts'
+import { Probe } from './probe.ts'
+import type { SoakResult } from './result.ts'
 import { Violation } from './violation.ts'
 
 const LOOK_EVERY_MS = 1000
-
-export interface SoakResult {
-  readonly violation: string | undefined
-  /** Where everything was kept, if it was. */
-  readonly folder: string | undefined
-  readonly mounted: MountedVolume
-  readonly harm: Harm
-  readonly counts: ReadonlyMap<string, number>
-  readonly samples: readonly Sample[]
-  /** Samples of the last phase without kills. */
-  readonly calmSamples: readonly Sample[]
-  readonly seconds: number
-  readonly complaints: readonly string[]
-}
 
 export class Soak {
   readonly #options: SoakOptions
@@ -47,10 +34,15 @@ export class Soak {
   #violation: Violation | undefined
   #calmBegin = 0
 
-  static async run(options: SoakOptions): Promise<SoakResult> {
+  /** Ends soon, and cleans up, when `interrupted` is aborted. */
+  static async run(options: SoakOptions, interrupted?: AbortSignal): Promise<SoakResult> {
     const folder = await mkdtemp(join(tmpdir(), 'oatomic-soak-'))
     await mkdir(join(folder, 'state'))
-    return new Soak(options, folder).#run()
+    const soak = new Soak(options, folder)
+    interrupted?.addEventListener('abort', () => {
+      soak.#violation ??= new Violation('interrupted')
+    })
+    return soak.#run()
   }
 
   private constructor(options: SoakOptions, folder: string) {
@@ -114,10 +106,15 @@ export class Soak {
   /** Waits; throws the violation that has been found meanwhile. */
   async #waitUntil(time: number): Promise<void> {
     do {
-      if (this.#violation !== undefined) throw this.#violation
+      this.#throwViolation()
       await sleep(Math.max(0, Math.min(LOOK_EVERY_MS, time - performance.now())))
     } while (performance.now() < time)
-    if (this.#violation !== undefined) throw this.#violation
+    this.#throwViolation()
+  }
+
+  #throwViolation(): void {
+    const violation: Violation | undefined = this.#violation
+    if (violation !== undefined) throw violation
   }
 
   /** Everything is verified before and after an unmount in order. */
