@@ -76,7 +76,7 @@ export class MountedVolume {
     const children = readOr(`/proc/${supervisor ?? 0}/task/${supervisor ?? 0}/children`)
     return children
       .split(' ')
-      .filter((pid) => readOr(`/proc/${pid}/cmdline`).includes('daemon.js'))
+      .filter((pid) => readOr(`/proc/${pid}/cmdline`).startsWith(process.execPath))
       .map(Number)[0]
   }
 

@@ -32,7 +32,7 @@ class Pages(Worker):
         self.file.publishing()
         way = self.random.randrange(4)
         if way == 0:
-            os.setxattr(self.file.path, 'user.atomic.commit', b'1')
+            os.setxattr(self.fd, 'user.atomic.commit', b'1')
         elif way == 1:
             os.fdatasync(self.fd)
         else:
@@ -55,8 +55,16 @@ class Pages(Worker):
             for start, data in writes:
                 mapped[start:start + len(data)] = data
             self.file.publishing()
-            mapped.flush()
+            self.flush(mapped)
         self.file.published()
+
+    def flush(self, mapped):
+        """As os.fsync does: whoever was killed inside of setxattr(2) leaves an EINTR to the next."""
+        while True:
+            try:
+                return mapped.flush()
+            except InterruptedError:
+                continue
 
     def one_write(self):
         writes = self.file.plan(resize=False)
@@ -67,7 +75,7 @@ class Pages(Worker):
 
     def rollback(self):
         self.file.stage(self.fd, self.file.plan())
-        os.setxattr(self.file.path, 'user.atomic.rollback', b'1')
+        os.setxattr(self.fd, 'user.atomic.rollback', b'1')
         self.file.discarded()
 
     def death(self):
@@ -146,7 +154,7 @@ class Policies(Worker):
         self.see_new(file)
         check(b'state=staged' in os.getxattr(file.path, 'user.atomic.state'), 'nothing is staged')
         if self.random.random() < 0.5:
-            os.setxattr(file.path, 'user.atomic.rollback', b'1')
+            self.set_atomic(file.path, '.rollback')
             file.discarded()
         else:
             file.publishing()

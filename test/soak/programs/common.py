@@ -89,6 +89,15 @@ class Worker:
         finally:
             os.close(fd)
 
+    def set_atomic(self, path, name, value='1'):
+        """Sets a control attribute. Killed in it, Linux leaves an error at the file, which the next
+        close anywhere reports; so there is a descriptor that our own death closes."""
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.setxattr(fd, f'user.atomic{name}', value.encode())
+        finally:
+            os.close(fd)
+
     # The life of a worker.
 
     def wait_until_calm(self):

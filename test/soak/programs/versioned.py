@@ -52,8 +52,8 @@ class Versioned:
         with open(self.kept(1), 'wb') as file:
             file.write(content)
         write(self.path, content)
-        os.setxattr(self.path, 'user.atomic', b'1')
-        os.setxattr(self.path, 'user.atomic.onclose', self.policy.encode())
+        self.worker.set_atomic(self.path, '')
+        self.worker.set_atomic(self.path, '.onclose', self.policy)
         self.worker.sync(self.path)
         self.worker.sync(self.worker.folder)
         self.note.set('clean', 1)
@@ -66,7 +66,7 @@ class Versioned:
         self.version = noted if phase == 'clean' else noted - 1
         self.old = read(self.kept(self.version))
         if self.policy == 'keep' and phase == 'staging':
-            os.setxattr(self.path, 'user.atomic.rollback', b'1')
+            self.worker.set_atomic(self.path, '.rollback')
         found = read(self.path)
         if found != self.old:
             check(phase == 'publishing' and found == read(self.kept(noted)), self.explain(found))
