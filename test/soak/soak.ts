@@ -10,6 +10,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { needs } from '../mount/support/run.ts'
 import { Random } from '../support/random.ts'
 import { Control } from './control.ts'
 import { Crew } from './crew.ts'
@@ -22,6 +23,9 @@ import { Violation } from './violation.ts'
 
 const LOOK_EVERY_MS = 1000
 
+/** What workers are or use, by the names of their packages too. */
+const PROGRAMS = ['python3', 'sqlite3', 'git', 'tar']
+
 export class Soak {
   readonly #options: SoakOptions
   readonly #folder: string
@@ -33,9 +37,11 @@ export class Soak {
   readonly #random: Random
   #violation: Violation | undefined
   #calmBegin = 0
+  #calmEnd = 0
 
   /** Ends soon, and cleans up, when `interrupted` is aborted. */
   static async run(options: SoakOptions, interrupted?: AbortSignal): Promise<SoakResult> {
+    for (const command of PROGRAMS) await needs(command, command)
     const folder = await mkdtemp(join(tmpdir(), 'oatomic-soak-'))
     await mkdir(join(folder, 'state'))
     const soak = new Soak(options, folder)
@@ -91,6 +97,7 @@ export class Soak {
       await this.#harmUntil(performance.now() + roundMs * (1 - calmShare))
       this.#calmBegin = this.#probe.seconds
       await this.#waitUntil(performance.now() + roundMs * calmShare)
+      this.#calmEnd = this.#probe.seconds
     }
     await this.#end()
   }
@@ -153,7 +160,7 @@ export class Soak {
       harm: this.#harm,
       counts,
       samples,
-      calmSamples: samples.filter(({ at }) => at >= this.#calmBegin),
+      calmSamples: samples.filter(({ at }) => at >= this.#calmBegin && at <= this.#calmEnd),
       seconds: this.#probe.seconds,
       complaints,
     }
