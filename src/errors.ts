@@ -43,7 +43,7 @@ export type ErrnoCode = keyof typeof ERRNO
 
 /** An operating error: expected, handled, and answered with an errno. */
 export class FsError extends Error {
-  override readonly name = 'FsError'
+  override readonly name: string = 'FsError'
   readonly code: ErrnoCode
 
   constructor(code: ErrnoCode, message: string, options?: ErrorOptions) {

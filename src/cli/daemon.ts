@@ -7,42 +7,62 @@ import type { Logger } from 'pino'
 import type { Session } from '../session/session.ts'
 import type { DaemonReport, MountRequest } from './daemon-link.ts'
 import { endProcess } from './end-process.ts'
-import { CommandError, EXIT, type ExitCode, exitCodeOf, messageOf } from './exit-codes.ts'
+import { CommandError, EXIT, exitCodeOf, messageOf } from './exit-codes.ts'
+import { Lives } from './lives.ts'
 import { openLog } from './logs.ts'
-import { prepareMount, startSession } from './prepare-mount.ts'
+import { type MountPlace, prepareMount, startSession } from './prepare-mount.ts'
 
 class Daemon {
   private readonly request: MountRequest
+  private readonly lives: Lives
   private log: Logger | undefined
   private session: Session | undefined
   private isStopping = false
 
-  constructor(request: MountRequest) {
+  constructor(request: MountRequest, lives: Lives) {
     this.request = request
+    this.lives = lives
   }
 
-  async run(): Promise<ExitCode> {
+  /** Serves the mount to its end; resolves with the exit code. */
+  async run(): Promise<number> {
     this.listen()
+    let place
     let session
     try {
-      const place = await prepareMount(this.request)
-      this.log = openLog(place.volume, this.request.settings)
-      session = await startSession(place, this.request.settings, this.log)
-      await this.endIfStopped(session)
+      this.lives.announce(() => this.openLog(this.request.volume))
+      if (this.lives.life === 'over') return EXIT.failed
+      place = await prepareMount(this.request, this.lives.earlierNote)
+      session = await this.start(place)
     } catch (error) {
       await report({ type: 'failed', message: messageOf(error), exitCode: exitCodeOf(error) })
-      return exitCodeOf(error)
+      return this.lives.codeOfFailedStart(error, this.isStopping || place === undefined, this.log)
     }
     await this.becomeLive(session)
+    const closed = await this.untilClosed(session)
+    return this.lives.codeOfEnd(closed, place, this.log)
+  }
+
+  private openLog(volume: string): Logger {
+    return (this.log ??= openLog(volume, this.request.settings))
+  }
+
+  private async start(place: MountPlace): Promise<Session> {
+    const { settings } = this.request
+    const session = await startSession(place, settings, this.openLog(place.volume), this.lives.note)
+    await this.endIfStopped(session)
+    return session
+  }
+
+  /** Whether the volume is closed in order. */
+  private async untilClosed(session: Session): Promise<boolean> {
     try {
       await session.ended
-      return EXIT.ok
+      return true
     } catch (error) {
-      this.log.fatal(
-        { err: error },
-        'the volume was not closed in order; the next mount recovers it',
-      )
-      return EXIT.failed
+      const message = 'the volume was not closed in order; the next mount recovers it'
+      this.log?.fatal({ err: error }, message)
+      return false
     }
   }
 
@@ -54,7 +74,8 @@ class Daemon {
         if (foreground || signal !== 'SIGHUP') this.stop()
       })
     }
-    process.once('disconnect', this.stop)
+    // A later life in the background was not started by a command that could be waiting.
+    if (foreground || this.lives.life !== 'again') process.once('disconnect', this.stop)
     for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
       process.on(event, (error: unknown) => void this.crash(error))
     }
@@ -97,7 +118,7 @@ class Daemon {
       const message = `Cannot mount "${this.request.volume}": ${messageOf(error)}`
       await report({ type: 'failed', message, exitCode: EXIT.failed })
     }
-    endProcess(EXIT.failed)
+    endProcess(this.lives.codeOfCrash(this.session !== undefined))
   }
 }
 
@@ -120,4 +141,4 @@ function leaveStderr(): void {
 // eslint-disable-next-line typescript/no-unsafe-type-assertion -- written by start-daemon.ts
 const request = JSON.parse(process.argv[2] ?? '') as MountRequest
 if (!request.settings.foreground) leaveStderr()
-endProcess(await new Daemon(request).run())
+endProcess(await new Daemon(request, new Lives(process.argv[3], process.argv[4])).run())

@@ -1,7 +1,7 @@
 /** The end of a daemon whose disk may not answer, and how another process sees what it waits for. */
 import { readFileSync } from 'node:fs'
 import koffi from 'koffi'
-import { EXIT, type ExitCode } from './exit-codes.ts'
+import { EXIT } from './exit-codes.ts'
 
 const exitNow = koffi.load('libc.so.6').func('void _exit(int)') as (status: number) => void
 
@@ -12,7 +12,7 @@ const KILLED = 1n << 8n
  * Ends this process. After a failure at once: Node.js would wait for its threads, and one of them may
  * be waiting for the disk. Requires: all that it had to say is said.
  */
-export function endProcess(exitCode: ExitCode): void {
+export function endProcess(exitCode: number): void {
   if (exitCode === EXIT.ok) process.exit(exitCode)
   exitNow(exitCode)
 }

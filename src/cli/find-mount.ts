@@ -9,16 +9,25 @@ import { CommandError, EXIT } from './exit-codes.ts'
  */
 export async function findOurs(path: string, purpose: string): Promise<MountTableEntry> {
   const absolute = resolve(path)
-  const entry = (await findMount(absolute)) ?? (await findMount(await realPathOf(absolute)))
-  if (entry?.type === 'fuse.oatomic') return entry
+  const entry = await findOursAt([absolute, await realPathOf(absolute)])
+  if (entry !== undefined) return entry
   throw new CommandError(
     EXIT.unusable,
     `Cannot ${purpose} "${absolute}": no oatomic volume is mounted there`,
   )
 }
 
+/** The mount on the first of some absolute paths that has any, if it is one of ours. */
+export async function findOursAt(paths: readonly string[]): Promise<MountTableEntry | undefined> {
+  for (const path of paths) {
+    const entry = await findMount(path)
+    if (entry !== undefined) return entry.type === 'fuse.oatomic' ? entry : undefined
+  }
+  return undefined
+}
+
 /** Looks at the folder first: if that settles it, what is mounted is not asked. */
-async function realPathOf(path: string): Promise<string> {
+export async function realPathOf(path: string): Promise<string> {
   try {
     const inRealFolder = join(await realpath(dirname(path)), basename(path))
     if ((await findMount(inRealFolder)) !== undefined) return inRealFolder

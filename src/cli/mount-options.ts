@@ -14,6 +14,8 @@ export interface MountSettings {
   readonly create: boolean
   /** How long the disk may take for an answer, in seconds; 0 for any time. */
   readonly ioTimeoutSeconds: number
+  /** Mount again when the daemon has ended other than in order. */
+  readonly restart: boolean
   readonly logFile?: string
   readonly logLevel?: string
   /** What the kernel does for any filesystem. */
@@ -69,6 +71,10 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
     text: 'make the volume if there is none',
     apply: (draft) => (draft.create = true),
   },
+  restart: {
+    text: 'mount again by itself when the daemon has been killed or has crashed',
+    apply: (draft) => (draft.restart = true),
+  },
 }
 
 /** Passed on to mount(8). */
@@ -99,6 +105,7 @@ export function parseMountOptions(lists: readonly string[]): MountSettings {
     foreground: false,
     create: false,
     ioTimeoutSeconds: IO_TIMEOUT_SECONDS,
+    restart: false,
   }
   const standard: string[] = []
   for (const option of splitOptions(lists)) {

@@ -7,7 +7,8 @@ import type { Logger } from 'pino'
 import { volumePaths } from '../device/layout.ts'
 import { isUnfinished } from '../device/volume-folder.ts'
 import { FsError } from '../errors.ts'
-import { prepareMountpoint } from '../fuse/kernel/mount-point.ts'
+import type { MountNote } from '../fuse/kernel/mount-note.ts'
+import { UnmountedError, inspectMountpoint, isDeadMount } from '../fuse/kernel/mount-point.ts'
 import { readMountTable } from '../fuse/kernel/mount-table.ts'
 import { Session } from '../session/session.ts'
 import { makeVolumeAt } from '../volume/path.ts'
@@ -25,11 +26,15 @@ export interface MountPlace {
   readonly mountpoint: string
 }
 
-/** Makes the volume if that is wanted. Throws FsError or CommandError. */
-export async function prepareMount(request: MountRequest): Promise<MountPlace> {
+/**
+ * Makes the volume if that is wanted and it has not been mounted before, in a life that has left the
+ * note. Throws FsError or CommandError.
+ */
+export async function prepareMount(request: MountRequest, note?: MountNote): Promise<MountPlace> {
   const { settings } = request
-  const mountpoint = await prepareMountpoint(request.mountpoint)
-  if (settings.create && needsMaking(request.volume)) await makeVolumeAt(request.volume)
+  const mountpoint = await inspectMountpoint(request.mountpoint, note)
+  if (settings.create && note === undefined && needsMaking(request.volume))
+    await makeVolumeAt(request.volume)
   const volume = await findVolume(request.volume)
   checkApart(mountpoint, volume, 'the volume')
   if (settings.logFile !== undefined) {
@@ -74,15 +79,21 @@ export async function startSession(
   place: MountPlace,
   settings: MountSettings,
   log: Logger,
+  note?: MountNote,
 ): Promise<Session> {
   const deadline = performance.now() + CLOSING_TIMEOUT_MS
   for (;;) {
     try {
-      return await Session.start({ ...place, ...sessionOptions(place, settings), log })
+      return await Session.start({
+        ...place,
+        ...sessionOptions(place, settings),
+        log,
+        ...(note !== undefined && { note }),
+      })
     } catch (error) {
       if (!(error instanceof FsError)) throw error
       if (error.code !== 'EBUSY') throw mountFailure(error)
-      await refuseMounted(place.volume)
+      await refuseMounted(place)
       if (performance.now() > deadline) throw error
     }
     await sleep(RETRY_MS)
@@ -104,9 +115,13 @@ function sessionOptions(place: MountPlace, settings: MountSettings) {
   }
 }
 
-async function refuseMounted(volume: string): Promise<void> {
-  const table = await readMountTable()
-  const entry = table.find(({ source, type }) => source === volume && type === 'fuse.oatomic')
+async function refuseMounted({ volume, mountpoint }: MountPlace): Promise<void> {
+  // What a killed daemon has left here says nothing of who has the volume now.
+  const isLeft = await isDeadMount(mountpoint, volume)
+  const entry = (await readMountTable()).find(
+    ({ source, type, ...each }) =>
+      source === volume && type === 'fuse.oatomic' && !(isLeft && each.mountpoint === mountpoint),
+  )
   if (entry === undefined) return
   throw new CommandError(
     EXIT.inUse,
@@ -116,6 +131,7 @@ async function refuseMounted(volume: string): Promise<void> {
 
 /** What the volume says of itself is the user's to mend; the rest is the host's. */
 function mountFailure(error: FsError): Error {
+  if (error instanceof UnmountedError) return error
   if (error.code === 'EINVAL' || error.code === 'EACCES') return error
   return new CommandError(EXIT.mountFailed, error.message, { cause: error })
 }

@@ -3,11 +3,15 @@
  * threads is settled before the first line of a program runs, so it must be in the environment.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { memfdCreate } from '../fuse/kernel/libc.ts'
+import { resolveMountpoint } from '../fuse/kernel/mount-point.ts'
 import type { DaemonReport, MountRequest } from './daemon-link.ts'
 import { diskWaitOf, isEnding } from './end-process.ts'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
+import { supervised } from './supervisor.ts'
 
 const DAEMON = fileURLToPath(new URL('daemon.js', import.meta.url))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -25,29 +29,58 @@ interface End {
 
 /** Resolves when the mount is live, or in the foreground when it has ended. Throws CommandError. */
 export async function startDaemon(request: MountRequest): Promise<ExitCode> {
-  const { foreground } = request.settings
-  const daemon = spawn(
-    process.execPath,
-    ['--enable-source-maps', DAEMON, JSON.stringify(request)],
-    {
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_COUNT) },
-      stdio: foreground
-        ? ['ignore', 'inherit', 'inherit', 'ipc']
-        : ['ignore', 'ignore', 'pipe', 'ipc'],
-      ...(!foreground && { cwd: '/', detached: true }),
-    },
-  )
+  const { settings } = request
+  const daemon = settings.restart ? await spawnSupervised(request) : spawnAlone(request)
   const ended = Promise.race([endOf(daemon), stuckEndOf(daemon, request)])
   const stopPassing = passSignals(daemon)
   try {
     await untilLive(daemon, ended, request)
-    if (!foreground) return EXIT.ok
+    if (!settings.foreground) return EXIT.ok
     const { status } = await ended
     return status === EXIT.ok ? EXIT.ok : EXIT.failed
   } finally {
     stopPassing()
     letGo(daemon)
   }
+}
+
+function spawnAlone(request: MountRequest): ChildProcess {
+  return spawnDaemon(process.execPath, parametersOf(request), request, [])
+}
+
+/** Starts the daemon below a supervisor; both have the note of all lives as their descriptor 4. */
+async function spawnSupervised(request: MountRequest): Promise<ChildProcess> {
+  const mountpoint = await resolveMountpoint(request.mountpoint)
+  const note = memfdCreate('oatomic-note', 0)
+  if (note < 0) throw new CommandError(EXIT.mountFailed, 'Cannot make a file in memory')
+  const daemon = [process.execPath, ...parametersOf(request)]
+  const [shell, parameters] = supervised(mountpoint, request.settings.foreground, daemon)
+  try {
+    return spawnDaemon(shell, parameters, request, [note])
+  } finally {
+    closeSync(note)
+  }
+}
+
+const parametersOf = (request: MountRequest): readonly string[] => [
+  '--enable-source-maps',
+  DAEMON,
+  JSON.stringify(request),
+]
+
+function spawnDaemon(
+  command: string,
+  parameters: readonly string[],
+  { settings: { foreground } }: MountRequest,
+  descriptors: readonly number[],
+): ChildProcess {
+  return spawn(command, parameters, {
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_COUNT) },
+    stdio: foreground
+      ? ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors]
+      : ['ignore', 'ignore', 'pipe', 'ipc', ...descriptors],
+    ...(!foreground && { cwd: '/', detached: true }),
+  })
 }
 
 async function untilLive(daemon: ChildProcess, ended: Promise<End>, request: MountRequest) {

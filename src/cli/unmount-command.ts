@@ -1,32 +1,79 @@
+import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { MountTableEntry } from '../fuse/kernel/mount-table.ts'
 import { unmount } from '../fuse/kernel/unmount.ts'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
-import { findOurs } from './find-mount.ts'
+import { findOursAt, realPathOf } from './find-mount.ts'
 import type { CommandLine } from './parse.ts'
 import { volumeHolder } from '../device/volume-lock.ts'
+import { supervisorOf } from './supervisor.ts'
 
 const POLL_MS = 20
 const CLOSING_TIMEOUT_MS = 120_000
 
 export async function runUnmount({ positionals, flags }: CommandLine): Promise<ExitCode> {
-  const { mountpoint, source } = await findOurs(positionals[0] ?? '', 'unmount')
   const lazy = flags.has('lazy')
-  await unmount(mountpoint, { lazy })
-  if (!lazy) await untilClosed(source)
+  const absolute = resolve(positionals[0] ?? '')
+  const paths = [absolute, await realPathOf(absolute)]
+  const supervisor = supervisorOf(paths)
+  const { source } = await takeAway(paths, supervisor, lazy)
+  if (!lazy) await untilClosed(source, paths, supervisor)
   return EXIT.ok
 }
 
-async function untilClosed(volume: string): Promise<void> {
-  const deadline = performance.now() + CLOSING_TIMEOUT_MS
+/** Unmounts; while a supervisor has nothing mounted only because its daemon has died, waits for that. */
+async function takeAway(
+  paths: readonly string[],
+  supervisor: number | undefined,
+  lazy: boolean,
+): Promise<MountTableEntry> {
   for (;;) {
-    const holder = volumeHolder(volume)
-    if (holder === undefined) return
-    if (performance.now() > deadline) {
+    const entry = await findOursAt(paths)
+    try {
+      if (entry !== undefined) {
+        await unmount(entry.mountpoint, { lazy })
+        return entry
+      }
+    } catch (error) {
+      // The supervisor may have been faster with a dead mount.
+      if ((await findOursAt(paths)) !== undefined) throw error
+    }
+    if (supervisor === undefined || supervisorOf(paths) !== supervisor) {
       throw new CommandError(
-        EXIT.inUse,
-        `"${volume}" is unmounted, but process ${holder} has not closed it yet`,
+        EXIT.unusable,
+        `Cannot unmount "${paths[0] ?? ''}": no oatomic volume is mounted there`,
       )
     }
     await sleep(POLL_MS)
   }
+}
+
+/** A supervisor that was mounting again notices the unmount and ends, or comes too late and is told. */
+async function untilClosed(
+  volume: string,
+  paths: readonly string[],
+  supervisor: number | undefined,
+): Promise<void> {
+  const deadline = performance.now() + CLOSING_TIMEOUT_MS
+  for (;;) {
+    const holder = volumeHolder(volume)
+    const isSupervised = supervisor !== undefined && supervisorOf(paths) === supervisor
+    if (holder === undefined && !isSupervised) return
+    if (isSupervised) await takeLateAway(paths, volume)
+    if (performance.now() > deadline) {
+      throw new CommandError(
+        EXIT.inUse,
+        `"${volume}" is unmounted, but process ${holder ?? supervisor ?? 0} has not closed it yet`,
+      )
+    }
+    await sleep(POLL_MS)
+  }
+}
+
+async function takeLateAway(paths: readonly string[], volume: string): Promise<void> {
+  const late = await findOursAt(paths)
+  if (late?.source !== volume) return
+  await unmount(late.mountpoint).catch(async (error: unknown) => {
+    if ((await findOursAt(paths)) !== undefined) throw error
+  })
 }

@@ -7,6 +7,13 @@
  * kept at RELEASE, by how the descriptor before was closed. Death is different: content is dropped
  * inside the FLUSH of the dying process, before its locks are, provided that nobody else has the
  * file open for writing. An ordinary file is published at every FLUSH; nobody relies on when.
+ *
+ * Linux can leave out a FLUSH. A process that is killed inside of setxattr(2) leaves an error at the
+ * inode, because the kernel cannot store the new ctime for it any more; closing the descriptor runs
+ * into that error before FLUSH is sent (seen on 6.18). So staged content is dropped, too, when RELEASE
+ * comes without a FLUSH, or without one after writes and attributes. A program that has called
+ * close(2) itself then was told EIO. What remains: a descriptor was duplicated and closed, nothing is
+ * written after that, and the process is killed inside of setxattr(2).
  */
 import { INODE_ON_CLOSE_DISCARD, INODE_ON_CLOSE_KEEP, isAtomic } from '../store/inode.ts'
 import { publish } from '../txn/publish.ts'
@@ -19,6 +26,8 @@ import { discard } from './rollback.ts'
 /** One descriptor of a handle is closed. */
 export async function onFlush(context: FsContext, handle: OpenFile, caller: Caller): Promise<void> {
   const { file } = handle
+  file.isWrittenSinceFlush = false
+  file.hasXattrsSinceFlush = false
   if (!isAtomic(context.engine.inodes.get(file.ino))) {
     if (file.shadow !== undefined) await publish(context.engine, file, { soon: false })
     return
@@ -54,10 +63,14 @@ export async function onRelease(context: FsContext, handle: OpenFile): Promise<v
 function hasDied({ processes }: FsContext, handle: OpenFile): boolean {
   const { lastClose, mappedBy, mapperEnd } = handle
   if (lastClose === 'died') return true
-  if (mappedBy === undefined) return false
+  if (mappedBy === undefined) return isFlushMissing(handle)
   if (mapperEnd !== undefined) return mapperEnd === 'died'
   // Gone already: nobody can say how, and half an update is worse than none.
   return ['died', 'unknown'].includes(processes.state(mappedBy))
+}
+
+function isFlushMissing({ isFlushed, file }: OpenFile): boolean {
+  return !isFlushed || (file.isWrittenSinceFlush && file.hasXattrsSinceFlush)
 }
 
 /**

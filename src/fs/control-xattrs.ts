@@ -173,6 +173,8 @@ async function commitFile(context: FsContext, inode: Inode): Promise<void> {
 
 async function describeState(context: FsContext, inode: Inode): Promise<string> {
   const open = context.files.find(inode.ino)
+  // A close does not wait for its discard, so this is how to learn that it is over, and seen to be.
+  await open?.discarding?.catch(() => undefined)
   // Bytes that only the kernel has yet are staged too, as far as a program can tell.
   if (open !== undefined && context.files.writerCount(open) > 0) {
     await context.kernel.invalidate(inode.ino)

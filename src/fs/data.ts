@@ -136,6 +136,7 @@ export function write(
     const { file } = handle
     // What the kernel has cached was allowed when it was written.
     if (!request.fromCache) assertWritableNow(engine.inodes.get(file.ino))
+    file.isWrittenSinceFlush = true
     if (file.isMappedAfterClose && request.fromCache) watchMappers(context, file)
     const needsCare =
       file.lock.isHeld ||

@@ -249,6 +249,7 @@ export class Filesystem implements FilesystemOperations {
     flags: number,
     setter: XattrSetter = {},
   ): Awaitable<void> {
+    this.noteXattrs(ino)
     return xattrs.setXattr(this.context, ino, name, value, flags, setter)
   }
 
@@ -257,7 +258,14 @@ export class Filesystem implements FilesystemOperations {
   }
 
   removeXattr(ino: Ino, name: string): Awaitable<void> {
+    this.noteXattrs(ino)
     return xattrs.removeXattr(this.context, ino, name)
+  }
+
+  /** What closing makes of a process that was killed meanwhile. */
+  private noteXattrs(ino: Ino): void {
+    const file = this.context.files.find(ino)
+    if (file !== undefined) file.hasXattrsSinceFlush = true
   }
 
   /**

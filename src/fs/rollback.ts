@@ -9,6 +9,16 @@ import type { FsContext } from './context.ts'
  * while it waits for this.
  */
 export async function discard(context: FsContext, file: FileState, why: string): Promise<void> {
+  const discarding = discardVisibly(context, file, why)
+  file.discarding = discarding
+  try {
+    await discarding
+  } finally {
+    if (file.discarding === discarding) file.discarding = undefined
+  }
+}
+
+async function discardVisibly(context: FsContext, file: FileState, why: string): Promise<void> {
   const before = currentSize(context.engine, file)
   await discardLockedly(context, file, why)
   await restoreSize(context, file, before)

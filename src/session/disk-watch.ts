@@ -5,6 +5,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { CallsUnderWay, IO_TIMEOUT_SECONDS } from '../device/calls-under-way.ts'
+import type { MountNote } from '../fuse/kernel/mount-note.ts'
 import { Watchdog } from './watchdog.ts'
 
 const SECOND_MS = 1000
@@ -18,6 +19,7 @@ export interface DiskWatchOptions {
   readonly source: string
   readonly ioTimeoutSeconds?: number
   readonly logFile?: string
+  readonly note?: MountNote
   readonly log: Logger
 }
 

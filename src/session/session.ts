@@ -7,7 +7,8 @@ import { FsError } from '../errors.ts'
 import { Filesystem } from '../fs/filesystem.ts'
 import { ProcFilesystem } from '../fs/processes.ts'
 import { KernelLink } from '../fuse/kernel/kernel-link.ts'
-import { prepareMountpoint } from '../fuse/kernel/mount-point.ts'
+import type { MountNote } from '../fuse/kernel/mount-note.ts'
+import { inspectMountpoint } from '../fuse/kernel/mount-point.ts'
 import { KernelSession } from '../fuse/kernel/session.ts'
 import type { RecoveryReport } from '../volume/open.ts'
 import { type VolumeAtPath, openVolumeAt } from '../volume/path.ts'
@@ -32,6 +33,8 @@ export interface SessionOptions {
   readonly ioTimeoutSeconds?: number
   /** Where `log` writes, if that is a file; for what a process beside this one has to say. */
   readonly logFile?: string
+  /** What an earlier life of this mount has left word of. */
+  readonly note?: MountNote
   readonly log: Logger
 }
 
@@ -56,8 +59,10 @@ export class Session {
 
   /** Mounts; resolves when the mount is live. Throws FsError, and then nothing is mounted. */
   static async start(wanted: SessionOptions): Promise<Session> {
-    // Before anything else looks at the mount point: a killed daemon may have left it unusable.
-    const options = { ...wanted, mountpoint: await prepareMountpoint(wanted.mountpoint) }
+    // A dead mount stays until the new one can be put in its place, so that nobody meanwhile writes
+    // into the folder below.
+    const mountpoint = await inspectMountpoint(wanted.mountpoint)
+    const options = { ...wanted, mountpoint }
     const { log } = options
     const disk = new DiskWatch(options)
     const volume = await openVolume(options, disk)
@@ -152,6 +157,7 @@ function startKernel(
     },
     mount: { standard: options.mountOptions, allowOther: options.allowOther },
     writebackCache: options.writebackCache,
+    ...(options.note !== undefined && { note: options.note }),
   })
 }
 

@@ -17,6 +17,7 @@
  * device. Forcing the end takes root; pdeathsig takes util-linux's setpriv.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { MountNote } from '../fuse/kernel/mount-note.ts'
 
 /**
  * `$1` is the daemon's process, `$2` the mount point, `$3` and `$4` that and the source as they stand
@@ -75,7 +76,10 @@ force() {
   while read -r name value type _; do
     [ "$value" = "$place" ] && found="$name $type"
   done < /proc/self/mounts
-  [ "$found" = "$source fuse.oatomic" ] && umount -i -c -f "$mount"
+  [ "$found" = "$source fuse.oatomic" ] || return 0
+  # For the next life of a mount that comes back by itself: who has taken it away.
+  printf W
+  umount -i -c -f "$mount"
 }
 
 idle=0 seconds=0 isSaid= before=0 ticksBefore=0 doneBefore=
@@ -119,13 +123,15 @@ export interface WatchdogOptions {
   readonly statistics: string
   /** Without it the shell writes to stderr. */
   readonly logFile?: string
+  /** Where the lives of a mount that comes back leave word. */
+  readonly note?: MountNote
 }
 
 export class Watchdog {
   readonly #shell: ChildProcess
 
   constructor(options: WatchdogOptions) {
-    const { mountpoint, source, timeoutSeconds, statistics, logFile = '' } = options
+    const { mountpoint, source, timeoutSeconds, statistics, logFile = '', note } = options
     const place = [
       mountpoint,
       escapeField(mountpoint),
@@ -138,7 +144,7 @@ export class Watchdog {
       {
         cwd: '/',
         detached: true,
-        stdio: ['ignore', 'ignore', logFile === '' ? 'inherit' : 'ignore'],
+        stdio: ['ignore', note?.fd ?? 'ignore', logFile === '' ? 'inherit' : 'ignore'],
       },
     )
     // Without it the mount works, and a daemon that hangs may need "umount -f" by hand.

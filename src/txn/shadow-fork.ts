@@ -103,8 +103,13 @@ export class FileState {
   resizing: Promise<void> | undefined
   /** The part of that after which reading shows the size: the kernel may still drop pages. */
   sizeTaken: Promise<void> | undefined
+  /** Under way while the kernel may still show what was discarded. */
+  discarding: Promise<void> | undefined
   /** Whether a process has closed its descriptor and kept the file mapped. */
   isMappedAfterClose = false
+  /** Whether a writer's descriptor was closed after the last write, and after the last xattr was set. */
+  isWrittenSinceFlush = false
+  hasXattrsSinceFlush = false
   /** Held by what changes the file and has to wait in the middle of it. */
   readonly lock = new Lock()
 

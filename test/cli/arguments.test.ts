@@ -81,7 +81,7 @@ test('parseMountOptions() passes standard options on and ignores those of fstab'
 
 test('parseMountOptions() reads what is of this filesystem', () => {
   const { standard, logFile, ...settings } = parseMountOptions([
-    'ro,atomic=shared,noatime,allow_other,default_permissions,nowriteback,foreground,create',
+    'ro,atomic=shared,noatime,allow_other,default_permissions,nowriteback,foreground,create,restart',
     'log=/var/log/a=b.log,loglevel=debug,iotimeout=7',
   ])
   assert.deepEqual(settings, {
@@ -92,6 +92,7 @@ test('parseMountOptions() reads what is of this filesystem', () => {
     writebackCache: false,
     foreground: true,
     create: true,
+    restart: true,
     logLevel: 'debug',
     ioTimeoutSeconds: 7,
   })

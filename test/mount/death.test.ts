@@ -70,7 +70,9 @@ test('the only writer ends', TEST, async (context) => {
   for (const [policy, end, content, state] of WANTED) {
     const path = await atomicFile(mount, `${policy} ${end.replaceAll(/\W/g, '')}`, policy)
     await startPython(UPDATE + ENDS[end], [path]).ended
-    if (content === 'new') await new Promise((resolve) => setTimeout(resolve, 100))
+    // What closing does follows soon after it; what dying does is done by then.
+    const isClosed = end === 'close(2)' || end === 'exit 0'
+    if (isClosed) await new Promise((resolve) => setTimeout(resolve, 100))
     assert.equal(await contentOf(path), content, `${policy}, ${end}`)
     assert.equal(await isStaged(path), state === 'staged', `${policy}, ${end}`)
   }
@@ -206,3 +208,49 @@ os.kill(os.getpid(), signal.SIGKILL)
   assert.equal(await contentOf(other), 'old')
   await mount.unmount()
 })
+
+test(
+  'a state that is clean after a close that discards is what everybody sees',
+  TEST,
+  async (context) => {
+    const mount = await mounted(context)
+    const path = await atomicFile(mount, 'file', 'discard')
+    const program = `
+path = sys.argv[1]
+for size in [1, 5000, 300000] * 20:
+    fd = os.open(path, os.O_RDWR); os.pwrite(fd, b'n' * 300000, 0); os.ftruncate(fd, size); os.close(fd)
+    while b'state=clean' not in os.getxattr(path, 'user.atomic.state'): pass
+    with open(path, 'rb') as file: content = file.read()
+    assert content == b'o' * 10000, (size, len(content), content[:1])
+`
+    await python(program, [path])
+  },
+)
+
+/** The kernel may then leave out to tell of the close. */
+for (const [which, before] of [
+  ['', ''],
+  [', with a descriptor closed before', 'os.close(os.dup(fd))'],
+] as const) {
+  test(`a writer is killed while it sets attributes${which}`, TEST, async (context) => {
+    const mount = await mounted(context)
+    const path = await atomicFile(mount, 'file')
+    const program = `
+path = sys.argv[1]
+for round in range(60):
+    reading, writing = os.pipe()
+    writer = os.fork()
+    if writer == 0:
+        fd = os.open(path, os.O_RDWR)
+        ${before}
+        os.pwrite(fd, b'n' * 20000, 0); os.write(writing, b'.')
+        while True: os.pwrite(fd, b'n', 0); os.setxattr(path, 'user.x', b'%d' % round)
+    os.read(reading, 1); os.close(reading); os.close(writing)
+    time.sleep(round % 7 / 300); os.kill(writer, signal.SIGKILL); os.waitpid(writer, 0)
+    while b'state=clean' not in os.getxattr(path, 'user.atomic.state'): pass
+    with open(path, 'rb') as file: content = file.read()
+    assert content == b'o' * 10000, (round, len(content))
+`
+    await python(program, [path])
+  })
+}

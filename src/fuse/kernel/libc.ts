@@ -29,6 +29,12 @@ export const socketpair = library.func('int socketpair(int, int, int, void*)') a
   pair: Uint8Array,
 ) => number
 
+/** A file without a name. */
+export const memfdCreate = library.func('int memfd_create(const char*, unsigned int)') as (
+  name: string,
+  flags: number,
+) => number
+
 export const recvmsg = library.func('long recvmsg(int, void*, int)') as (
   fd: number,
   message: Uint8Array,

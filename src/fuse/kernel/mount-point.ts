@@ -2,38 +2,80 @@
 import { realpath, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { type ErrnoCode, FsError } from '../../errors.ts'
+import type { MountNote } from './mount-note.ts'
 import { findMount } from './mount-table.ts'
 import { unmount } from './unmount.ts'
 
 const STAT_TIMEOUT_MS = 5_000
 
+/** There was a mount to come back to, and somebody has unmounted it. */
+export class UnmountedError extends FsError {
+  constructor(mountpoint: string) {
+    super('ENODEV', `Cannot mount on "${mountpoint}" again: somebody has unmounted it`)
+  }
+}
+
 /**
- * Checks the mount point, and takes away what a killed daemon has left there. Returns its absolute
- * path. Throws FsError ENOENT, ENOTDIR, EBUSY.
+ * Checks the mount point, and takes away what a killed daemon has left there. With a note of earlier
+ * lives it throws UnmountedError when somebody was faster. Returns its absolute path. Throws FsError
+ * ENOENT, ENOTDIR, EBUSY.
  */
-export async function prepareMountpoint(mountpoint: string): Promise<string> {
+export async function prepareMountpoint(mountpoint: string, note?: MountNote): Promise<string> {
   const target = await resolveMountpoint(mountpoint)
+  let mayBeBare = note?.explainsBare ?? true
   let state = await stateOf(target)
-  if (state === 'ENOTCONN' || state === 'ECONNABORTED') {
-    // Its watchdog may be taking it away just now.
-    await unmount(target, { lazy: true }).catch(() => undefined)
+  if (isDead(state)) {
+    note?.clearing()
+    // Its watchdog or its user may be taking it away just now.
+    const isCleared = await unmount(target, { lazy: true }).then(
+      () => true,
+      () => false,
+    )
+    mayBeBare ||= isCleared
     state = await stateOf(target)
   }
+  await refuseUnusable(target, state)
+  if (!mayBeBare) throw new UnmountedError(target)
+  return target
+}
+
+/** Checks the mount point as `prepareMountpoint` does, and leaves it as it is. */
+export async function inspectMountpoint(mountpoint: string, note?: MountNote): Promise<string> {
+  const target = await resolveMountpoint(mountpoint)
+  const state = await stateOf(target)
+  if (isDead(state)) {
+    note?.mounted()
+    return target
+  }
+  await refuseUnusable(target, state)
+  if (note?.explainsBare === false) throw new UnmountedError(target)
+  return target
+}
+
+/** Whether a volume's mount is there without a daemon. */
+export async function isDeadMount(mountpoint: string, volume: string): Promise<boolean> {
+  const present = await findMount(mountpoint)
+  const isOurs = present?.type === 'fuse.oatomic' && present.source === volume
+  return isOurs && isDead(await stateOf(mountpoint))
+}
+
+const isDead = (state: string): boolean => state === 'ENOTCONN' || state === 'ECONNABORTED'
+
+async function refuseUnusable(target: string, state: string): Promise<void> {
   if (state !== 'directory') throw refusal(target, state)
   const present = await findMount(target)
   if (present !== undefined && /^fuse(\.|$)/.test(present.type)) {
     throw new FsError('EBUSY', `Cannot mount on "${target}": "${present.source}" is mounted there`)
   }
-  return target
 }
 
 /** The path without symbolic links, the last name apart: a dead mount cannot be looked into. */
-async function resolveMountpoint(mountpoint: string): Promise<string> {
+export async function resolveMountpoint(mountpoint: string): Promise<string> {
   const absolute = path.resolve(mountpoint)
   try {
     return await realpath(absolute)
   } catch (error) {
-    if (codeOf(error) !== 'ENOTCONN') throw refusal(absolute, codeOf(error))
+    if (!isDead(codeOf(error))) throw refusal(absolute, codeOf(error))
     return path.join(await realpath(path.dirname(absolute)), path.basename(absolute))
   }
 }

@@ -8,6 +8,7 @@ import { Deferred } from './deferred.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { KernelLink } from './kernel-link.ts'
 import { type MountOptions, mount } from './mount.ts'
+import type { MountNote } from './mount-note.ts'
 import { prepareMountpoint, withTimeout } from './mount-point.ts'
 import { Handshake } from './handshake.ts'
 import type { Agreement } from './negotiation.ts'
@@ -30,6 +31,8 @@ export interface KernelSessionOptions {
   /** The kernel's cache, if the filesystem was given it when it was made. */
   readonly link?: KernelLink
   readonly mount?: MountOptions
+  /** What an earlier life of this mount has left word of. */
+  readonly note?: MountNote
   readonly timeouts?: ReplyTimeouts
   /** Have the kernel gather writes before it sends them. Default: true. */
   readonly writebackCache?: boolean
@@ -54,8 +57,9 @@ export class KernelSession {
 
   /** Mounts, and resolves when the mount answers. Throws FsError; nothing is mounted then. */
   static async start(options: KernelSessionOptions): Promise<KernelSession> {
-    const mountpoint = await prepareMountpoint(options.mountpoint)
+    const mountpoint = await prepareMountpoint(options.mountpoint, options.note)
     const fd = await mount(options.source, mountpoint, options.mount)
+    options.note?.mounted()
     const session = new KernelSession(options, mountpoint, fd)
     try {
       await session.#untilServing()

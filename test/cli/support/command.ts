@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { supervisorOf } from '../../../src/cli/supervisor.ts'
 import { volumeHolder } from '../../../src/device/volume-lock.ts'
 
 export const ENTRY = fileURLToPath(new URL('../../../mount.js', import.meta.url))
@@ -109,6 +110,8 @@ export async function makePlace(context: TestContext): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), 'oatomic-cli-'))
   const place = { folder, volume: join(folder, 'volume'), mountpoint: join(folder, 'mnt') }
   context.after(async () => {
+    const supervisor = supervisorOf([place.mountpoint])
+    if (supervisor !== undefined) process.kill(supervisor, 'SIGKILL')
     await start('umount', ['-i', '-l', place.mountpoint]).ended
     await endDaemon(place.volume, 'SIGKILL')
     await rm(folder, { recursive: true })
