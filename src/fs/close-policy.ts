@@ -47,7 +47,7 @@ export async function onRelease(context: FsContext, handle: OpenFile): Promise<v
   const inode = context.engine.inodes.find(file.ino)
   if (file.shadow === undefined || inode === undefined) return
   if (!isAtomic(inode)) {
-    await publish(context.engine, file, { soon: false })
+    await publishClosed(context, file)
     return
   }
   if (context.files.writerCount(file) > 1) return
@@ -123,7 +123,26 @@ async function applyPolicy(context: FsContext, file: FileState): Promise<void> {
     await discard(context, file, 'a write to it was lost')
     return
   }
-  await publish(context.engine, file, { soon: false })
+  await publishClosed(context, file)
+}
+
+async function publishClosed(context: FsContext, file: FileState): Promise<void> {
+  const { closing } = context.files
+  const publishing = publish(context.engine, file, { soon: false })
+  const ended: Promise<unknown> = publishing
+    .catch(() => undefined)
+    .finally(() => closing.delete(ended))
+  closing.add(ended)
+  await publishing
+}
+
+/**
+ * Resolves when what was closed before is published. close(2) does not wait for RELEASE, so an fsync of
+ * something else may come while the publish waits for its turn, and has to cover it. Discarding is not
+ * waited for: it may need the kernel, which may be waiting for the fsync.
+ */
+export async function closedArePublished({ files }: FsContext): Promise<void> {
+  if (files.closing.size > 0) await Promise.all(files.closing)
 }
 
 const warned = new WeakSet<FsContext>()

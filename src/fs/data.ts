@@ -9,7 +9,7 @@ import { mustWait, writersTurn } from '../txn/spill.ts'
 import { stageWrite } from '../txn/stage.ts'
 import { assertAlive } from './alive.ts'
 import { getAttributes, hasPrivileges, killPrivileges, truncate } from './attributes.ts'
-import { onFlush, onRelease, watchMappers } from './close-policy.ts'
+import { closedArePublished, onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { type OpenFile, assertWriter } from './file-table.ts'
 import { findDirent } from './names.ts'
@@ -262,6 +262,7 @@ export async function fsync(context: FsContext, fh: FileHandle): Promise<void> {
 export async function publishDurably(context: FsContext, file: FileState): Promise<void> {
   const { engine } = context
   engine.health.assertDurable()
+  await closedArePublished(context)
   if (file.shadow !== undefined) await publish(engine, file, { soon: true })
   if (!engine.journal.isDurable) await engine.journal.flush()
 }

@@ -44,6 +44,8 @@ export class FileTable {
   private readonly directories = new Map<FileHandle, OpenDirectory>()
   private readonly handleCounts = new Map<FileState, { all: number; writers: number }>()
   private nextHandle = 1
+  /** Publishes of files that are being closed; none of these promises rejects. */
+  readonly closing = new Set<Promise<unknown>>()
 
   /** The state of a file; always the same object while anything refers to it. */
   file(ino: Ino): FileState {

@@ -15,6 +15,7 @@ import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
+import { closedArePublished } from './close-policy.ts'
 import { copyRange } from './copy-range.ts'
 import { DamageLog } from './damage-log.ts'
 import * as data from './data.ts'
@@ -221,6 +222,7 @@ export class Filesystem implements FilesystemOperations {
   }
 
   async fsyncDirectory(): Promise<void> {
+    await closedArePublished(this.context)
     await this.context.engine.journal.flush()
   }
 

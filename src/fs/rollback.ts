@@ -49,7 +49,7 @@ export async function rollback(context: FsContext, file: FileState): Promise<voi
  * A read holds pages locked, which shrinking wants to drop, or it belongs to a write that holds the
  * inode's lock. So it waits no longer than until the kernel has the size, and not for ever.
  */
-const READ_WAIT_MS = 100
+const READ_WAIT_MS = 1000
 
 const nothing = (): void => undefined
 

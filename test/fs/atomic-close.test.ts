@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MemoryDevice } from '../../src/device/memory-device.ts'
 import { FsError } from '../../src/errors.ts'
 import type { ProcessState } from '../../src/fs/processes.ts'
 import * as v from '../support/volume.ts'
@@ -177,4 +178,31 @@ test('closing after a lost cached write leaves the old file', TIMEOUT, async () 
   await close(fs, fh, WRITER)
   assert.equal(await text(fs, ino), 'old')
   assert.equal(await isStaged(fs, ino), false)
+})
+
+test('an fsync of something else covers what was closed before it', TIMEOUT, async () => {
+  const { fs, device, volume, ino } = await atomicFile('publish')
+  await fs.fsyncDirectory()
+  const other = await v.createFile(fs, v.ROOT, 'other')
+  const fh = await openFile(fs, ino, v.O_RDWR, WRITER)
+  await writeText(fs, fh, 'new')
+  await fs.flush(fh, v.CALLER)
+  const { journal } = volume.engine
+  // The publish of the close has to wait for its turn, as behind the flush of somebody else.
+  let isFull = true
+  const hasRoom = journal.hasRoom.bind(journal)
+  const room = journal.room.bind(journal)
+  journal.hasRoom = (...parameters) => !isFull && hasRoom(...parameters)
+  journal.room = async (...parameters) => {
+    while (isFull) await new Promise(setImmediate)
+    await room(...parameters)
+  }
+  const released = fs.release(fh)
+  const synced = [fs.fsyncDirectory(), fs.fsync(other.fh)]
+  await new Promise(setImmediate)
+  isFull = false
+  await Promise.all(synced)
+  const { fs: again } = await v.openTestFilesystem(new MemoryDevice(device.image()))
+  assert.equal(await text(again, ino), 'new')
+  await released
 })
