@@ -189,18 +189,18 @@ test('an fsync of something else covers what was closed before it', TIMEOUT, asy
   await fs.flush(fh, v.CALLER)
   const { journal } = volume.engine
   // The publish of the close has to wait for its turn, as behind the flush of somebody else.
-  let isFull = true
+  const turn = { hasCome: false }
   const hasRoom = journal.hasRoom.bind(journal)
   const room = journal.room.bind(journal)
-  journal.hasRoom = (...parameters) => !isFull && hasRoom(...parameters)
+  journal.hasRoom = (...parameters) => turn.hasCome && hasRoom(...parameters)
   journal.room = async (...parameters) => {
-    while (isFull) await new Promise(setImmediate)
+    while (!turn.hasCome) await new Promise(setImmediate)
     await room(...parameters)
   }
   const released = fs.release(fh)
   const synced = [fs.fsyncDirectory(), fs.fsync(other.fh)]
   await new Promise(setImmediate)
-  isFull = false
+  turn.hasCome = true
   await Promise.all(synced)
   const { fs: again } = await v.openTestFilesystem(new MemoryDevice(device.image()))
   assert.equal(await text(again, ino), 'new')
