@@ -23,8 +23,10 @@ const EXACT: ReadonlyMap<number, number> = new Map([
   ),
   ...([OPCODE.GETATTR, OPCODE.SETATTR] as const).map((opcode) => [opcode, 104] as const),
   ...([OPCODE.OPEN, OPCODE.OPENDIR] as const).map((opcode) => [opcode, 16] as const),
-  [OPCODE.CREATE, 144],
-  [OPCODE.WRITE, 8],
+  ...([OPCODE.CREATE, OPCODE.TMPFILE] as const).map((opcode) => [opcode, 144] as const),
+  ...([OPCODE.WRITE, OPCODE.COPY_FILE_RANGE, OPCODE.LSEEK] as const).map(
+    (opcode) => [opcode, 8] as const,
+  ),
   [OPCODE.STATFS, 80],
   [OPCODE.STATX, 288],
   [OPCODE.INIT, 64],
@@ -46,7 +48,7 @@ export function answerFault(request: Uint8Array, answer: Answer): string | undef
   if (errno !== 0) return payload.length === 0 ? undefined : 'an error with a payload'
   const sizeFault = wrongSize(request, opcode, payload.length)
   if (sizeFault !== undefined) return sizeFault
-  if (EXACT.get(opcode) === 128 || opcode === OPCODE.CREATE) {
+  if (EXACT.get(opcode) === 128 || EXACT.get(opcode) === 144) {
     const isMissing = payload.readBigUInt64LE(0) === 0n
     return isMissing ? undefined : attributesFault(payload, ATTRIBUTES_AT.entry)
   }
@@ -57,7 +59,8 @@ export function answerFault(request: Uint8Array, answer: Answer): string | undef
 function wrongSize(request: Uint8Array, opcode: number, size: number): string | undefined {
   const sizedAt = SIZED_AT.get(opcode)
   if (sizedAt === undefined) {
-    const expected = opcode === OPCODE.READLINK ? size : (EXACT.get(opcode) ?? 0)
+    const isOfAnySize = opcode === OPCODE.READLINK || opcode === OPCODE.IOCTL
+    const expected = isOfAnySize ? size : (EXACT.get(opcode) ?? 0)
     return size === expected ? undefined : `${size} bytes for opcode ${opcode}, not ${expected}`
   }
   const asked = Buffer.from(request).readUInt32LE(sizedAt)

@@ -178,8 +178,22 @@ export const BODIES: ReadonlyMap<number, Body> = new Map<number, Body>([
   [OPCODE.DESTROY, nothing],
   [OPCODE.INTERRUPT, () => Buffer.alloc(8)],
   [OPCODE.ACCESS, sixteen],
-  [OPCODE.LSEEK, () => Buffer.alloc(24)],
-  [OPCODE.COPY_FILE_RANGE, () => Buffer.alloc(56)],
+  [
+    OPCODE.LSEEK,
+    (random, world) =>
+      new Fields()
+        .u64(world.handle(), world.offset())
+        .u32(random.pick([3, 3, 4, 4, 0, 7]), 0)
+        .done(),
+  ],
+  [
+    OPCODE.COPY_FILE_RANGE,
+    (random, world) =>
+      new Fields()
+        .u64(world.handle(), world.offset(), 0, world.handle(), world.offset(), world.offset())
+        .u64(random.oneIn(8) ? 1 : 0)
+        .done(),
+  ],
   [
     OPCODE.FALLOCATE,
     (random, world) =>
@@ -188,8 +202,21 @@ export const BODIES: ReadonlyMap<number, Body> = new Map<number, Body>([
         .u32(random.pick([0, 1, 2, 3, 3, 3, 0x10, 0x11, 0x40]), 0)
         .done(),
   ],
-  [OPCODE.TMPFILE, sixteen],
-  [OPCODE.IOCTL, () => Buffer.alloc(32)],
+  [OPCODE.TMPFILE, (random) => new Fields().u32(2, random.int(0x1_0000), 0o22, 0).text('x').done()],
+  [
+    OPCODE.IOCTL,
+    (random, world) =>
+      new Fields()
+        .u64(world.handle())
+        .u32(
+          random.pick([0, 16]),
+          random.pick([0x8008_6601, 0x4008_6602, 0x801c_581f, 0x401c_5820]),
+        )
+        .u64(0)
+        .u32(28, 28)
+        .bytes(Buffer.alloc(28, random.int(256)))
+        .done(),
+  ],
   [OPCODE.POLL, () => Buffer.alloc(24)],
   [OPCODE.BMAP, sixteen],
   [OPCODE.SYNCFS, () => Buffer.alloc(8)],
