@@ -111,9 +111,10 @@ export class FileTable {
     return file !== undefined && this.handleCounts.has(file)
   }
 
-  /** Forgets a file that nobody has open and nothing is staged for. */
+  /** Forgets a file that nobody has open, nothing is staged for, and nobody has to wait for. */
   settle(file: FileState): void {
     if (this.handleCounts.has(file) || file.shadow !== undefined || file.lock.isHeld) return
+    if (file.resizing !== undefined || file.discarding !== undefined) return
     this.files.delete(file.ino)
   }
 

@@ -15,6 +15,7 @@ export async function discard(context: FsContext, file: FileState, why: string):
     await discarding
   } finally {
     if (file.discarding === discarding) file.discarding = undefined
+    context.files.settle(file)
   }
 }
 
@@ -65,6 +66,7 @@ function shrinkAfter(context: FsContext, file: FileState, before: number): () =>
     })
     .finally(() => {
       if (file.resizing === resizing) file.resizing = undefined
+      context.files.settle(file)
     })
   file.resizing = resizing
   return begin

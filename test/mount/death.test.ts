@@ -254,3 +254,21 @@ for round in range(60):
     await python(program, [path])
   })
 }
+
+test(
+  'a rollback of what was kept is seen by whoever opens the file next',
+  TEST,
+  async (context) => {
+    const mount = await mounted(context)
+    const path = await atomicFile(mount, 'file', 'keep')
+    const program = `
+path = sys.argv[1]
+for round in range(300):
+    fd = os.open(path, os.O_RDWR); os.ftruncate(fd, 65536); os.pwrite(fd, b'n' * 65536, 0); os.close(fd)
+    fd = os.open(path, os.O_RDONLY); os.setxattr(fd, 'user.atomic.rollback', b'1'); os.close(fd)
+    with open(path, 'rb') as file: content = file.read()
+    assert content == b'o' * 10000, (round, len(content))
+`
+    await python(program, [path])
+  },
+)

@@ -14,7 +14,7 @@ export interface SoakOptions {
   readonly calmShare: number
 }
 
-const DEFAULTS = { gapMs: [500, 8000], roundCount: 2, calmShare: 0.2 } as const
+const DEFAULTS = { gapMs: [500, 8000], roundCount: 1, calmShare: 0.25 } as const
 
 const USAGE = 'npm run soak -- [--minutes M] [--seed N] [--keep]'
 

@@ -7,10 +7,10 @@ import type { SoakResult } from './result.ts'
 const GROWTH_MAX_MIB_PER_MINUTE = 1
 
 /** What the caches take to fill after a start belongs to no growth. */
-const WARM_UP_S = 60
+const WARM_UP_S = 120
 
 /** A phase that is shorter says nothing about growth. */
-const JUDGED_S = 90
+const JUDGED_S = 180
 
 interface Growth {
   readonly mibPerMinute: number

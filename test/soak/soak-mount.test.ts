@@ -5,7 +5,7 @@ import { testSeed } from '../support/random.ts'
 import { isGood, reportLines } from './report.ts'
 import { Soak } from './soak.ts'
 
-const MINUTES = 0.4
+const MINUTES = 0.3
 const TEST = { timeout: 240_000 }
 
 test('a mount comes back from kills with all that was acknowledged', TEST, async (context) => {
