@@ -104,7 +104,8 @@ export class Session {
     } catch (error) {
       if (!(error instanceof FsError && error.code === 'EBUSY')) throw error
       this.log.warn({ mountpoint: this.kernel.mountpoint }, 'the mount is in use; ending it anyway')
-      await this.kernel.unmount({ lazy: true })
+      // A thread of this process may be waiting for an answer, and nobody would give it any more.
+      await this.kernel.unmount({ lazy: true, force: true })
       this.kernel.stop()
     }
     // However: `ended` tells its own listeners.
