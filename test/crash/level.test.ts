@@ -20,8 +20,11 @@ import { BALLAST_BYTES, writeVolume } from './level-files.ts'
 import { judgeCapture } from './level-judge.ts'
 import { type LevelSession, openLevelSession } from './level-session.ts'
 import * as names from './name-steps.ts'
-import { TIMEOUT } from './run-workload.ts'
+
 import { assertLive } from './session.ts'
+
+/** Copies of a whole volume, many of them. */
+const TIMEOUT = { timeout: 300_000 }
 
 const OPTIONS = { ringBlocks: 512, ballastBytes: BALLAST_BYTES }
 const LARGE_COUNT = 8
