@@ -14,6 +14,9 @@
  *      later record and lose an earlier one. Neither was acknowledged as durable: every record
  *      says up to where everything was durable when it was made, and recovery stops at the first
  *      gap; only a record that claims the gap was durable shows a damaged ring.
+ *
+ * A commit too large for one record is several, appended in the same tick, each of which says how
+ * many follow. Recovery takes them all or none: without the last one it ends before the first.
  */
 import type { Ring } from '../device/device.ts'
 import { FsError, invariant } from '../errors.ts'
@@ -21,7 +24,8 @@ import type { Health } from '../health.ts'
 import type { Op } from '../store/ops.ts'
 import { Arena } from './arena.ts'
 import { Pace } from './pace.ts'
-import { encodeRecord, measureRecord, recordBlocksMax } from './record.ts'
+import { commitBlocksMax, encodeRecord, recordBlocksMax } from './record.ts'
+import { type Part, splitCommit } from './split.ts'
 
 /** Where a journal goes on. */
 export interface JournalState {
@@ -113,15 +117,20 @@ export class Journal {
     return recordBlocksMax(this.ring.blockCount)
   }
 
+  /** The largest commit of this ring, in blocks of all of its records. */
+  get commitBlocksMax(): number {
+    return commitBlocksMax(this.ring.blockCount)
+  }
+
   /**
-   * Whether a record of this size can be appended now, whatever the end of the ring costs. One that
+   * Whether a commit of this size can be appended now, whatever the end of the ring costs. One that
    * is answered before it is durable must not lie behind a write that a kill could still tear.
    */
   hasRoom(blockCount: number, soon = false): boolean {
     return this.fits(blockCount) && (soon || !this.isWriting)
   }
 
-  /** Resolves when a record of this size could be appended; a checkpoint makes the room. */
+  /** Resolves when a commit of this size could be appended; a checkpoint makes the room. */
   async room(blockCount: number, soon = false): Promise<void> {
     while (!this.hasRoom(blockCount, soon)) {
       this.health.assertWritable()
@@ -133,14 +142,19 @@ export class Journal {
   }
 
   /**
-   * Appends one commit and returns its sequence. With `soon` a flush follows at once, so the record
-   * may wait for it in memory; otherwise it survives the daemon when this returns.
-   * Requires: there is room. Throws FsError EIO when the volume has failed.
+   * Appends one commit and returns its last sequence. With `soon` a flush follows at once, so the
+   * record may wait for it in memory; otherwise it survives the daemon when this returns.
+   * Requires: there is room. Throws FsError EIO when the volume has failed, EFBIG.
    */
   append(ops: readonly Op[], soon: boolean): number {
     this.health.assertWritable()
-    const { blockCount } = measureRecord(ops)
-    invariant(blockCount <= this.recordBlocksMax, 'a record is not larger than the largest')
+    const parts = splitCommit(ops, this.recordBlocksMax)
+    for (const [i, part] of parts.entries()) this.appendPart(part, parts.length - 1 - i)
+    if (!soon) this.writeWaiting()
+    return this.lastSeq
+  }
+
+  private appendPart({ ops, blockCount }: Part, partsLeft: number): void {
     if (!this.arena.fits(blockCount)) this.writeWaiting()
     const position = this.place(blockCount)
     const header = {
@@ -151,12 +165,11 @@ export class Journal {
       durableSeq: this.durableSeq,
       checkpointSeq: this.checkpointSeq,
       timeNs: this.clock(),
+      partsLeft,
     }
     encodeRecord(header, ops, this.arena.take(position % this.ring.blockCount, blockCount))
     this.head = position + blockCount
     this.lastSeq++
-    if (!soon) this.writeWaiting()
-    return this.lastSeq
   }
 
   /**

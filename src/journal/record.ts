@@ -1,7 +1,7 @@
 /**
- * One ring record: one commit. Whole blocks: a header with all operations and a checksum over it,
- * then one block for each page operation, covered by the checksum in its operation. A record is
- * valid as a whole or not at all.
+ * One ring record: one commit, or a part of a large one. Whole blocks: a header with all operations
+ * and a checksum over it, then one block for each page operation, covered by the checksum in its
+ * operation. A record is valid as a whole or not at all.
  */
 import { BLOCK_SIZE } from '../device/device.ts'
 import { ByteReader, ByteWriter } from '../bytes.ts'
@@ -11,7 +11,8 @@ import { FILE_BLOCKS_MAX } from '../store/inode.ts'
 import type { Op } from '../store/ops.ts'
 
 const MAGIC = 0x6a72_616f
-const FIXED_SIZE = 80
+/** Bytes of a record before its operations. */
+export const FIXED_SIZE = 80
 
 /** The largest record, in blocks: 1 GiB of remapped blocks and a MiB of pages fit. */
 const RECORD_BLOCKS_MAX = 768
@@ -21,6 +22,13 @@ export function recordBlocksMax(ringBlockCount: number): number {
   return Math.min(RECORD_BLOCKS_MAX, Math.floor(ringBlockCount / 8))
 }
 
+/** The largest commit, in blocks: so much of the ring may wait for one flush. */
+export function commitBlocksMax(ringBlockCount: number): number {
+  return Math.floor(ringBlockCount / 4)
+}
+
+/** More than the blocks of any ring that this program makes. */
+const PARTS_MAX = 0xffff
 const GENERATION_MAX = 0xffff_fffe
 const CODES = { put: 1, del: 2, page: 3, remap: 4, unmap: 5, drop: 6, share: 7 } as const
 
@@ -36,6 +44,8 @@ export interface RecordHeader {
   /** Last commit that the index contained then. */
   readonly checkpointSeq: number
   readonly timeNs: bigint
+  /** How many records of the same commit follow. */
+  readonly partsLeft: number
 }
 
 export interface RingRecord {
@@ -44,7 +54,8 @@ export interface RingRecord {
   readonly ops: readonly Op[]
 }
 
-function opSize(op: Op): number {
+/** Bytes that an operation takes in a header. */
+export function opSize(op: Op): number {
   switch (op.type) {
     case 'put':
       return 1 + 2 + 4 + op.key.length + op.body.length
@@ -60,11 +71,6 @@ function opSize(op: Op): number {
     case 'drop':
       return 1 + 8 + 4 + 4
   }
-}
-
-/** Bytes that operations take in a header. */
-export function opsSize(ops: readonly Op[]): number {
-  return ops.reduce((sum, op) => sum + opSize(op), 0)
 }
 
 /** How many blocks the header and the pages of a record take. */
@@ -93,7 +99,7 @@ export function encodeRecord(header: RecordHeader, ops: readonly Op[], target: U
   out.u32(headerBlocks)
   out.u32(blockCount)
   out.u32(ops.length)
-  out.u32(0)
+  out.u32(header.partsLeft)
   out.u64(header.durableSeq)
   out.u64(header.checkpointSeq)
   out.i64(header.timeNs)
@@ -163,7 +169,7 @@ export function decodeRecord(bytes: Uint8Array): RingRecord | 'invalid' {
   const volume = input.u32()
   input.position += 8
   const opCount = input.u32()
-  input.position += 4
+  const partsLeft = input.bounded('u32', PARTS_MAX, 'a number of parts')
   const header: RecordHeader = {
     commitSeq,
     position,
@@ -172,6 +178,7 @@ export function decodeRecord(bytes: Uint8Array): RingRecord | 'invalid' {
     durableSeq: input.counter('a durable commit'),
     checkpointSeq: input.counter('a checkpoint'),
     timeNs: input.i64(),
+    partsLeft,
   }
   input.position = FIXED_SIZE
   const pages = { bytes, at: headerEnd }

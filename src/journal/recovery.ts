@@ -3,7 +3,8 @@
  *
  * A record counts if it has the volume's mark, the marker's epoch, the expected sequence and
  * position, and all checksums. The first that does not ends the ring: it was torn by the crash, and
- * nothing behind it was acknowledged as durable. Two findings contradict that and mean damage:
+ * nothing behind it was acknowledged as durable. If it is a part of a larger commit, the ring ends
+ * before that commit. Two findings contradict that and mean damage:
  *
  *   - a later valid record that was made when the missing one was already durable;
  *   - a record that was made after a checkpoint, or under an epoch, which the index does not know.
@@ -38,16 +39,43 @@ export function replayRing(
   let recordCount = 0
   let blockCount = 0
   for (;;) {
-    const record = nextRecord(ring, marker, volume, commitSeq + 1, position)
-    if (record === undefined) break
-    for (const op of record.ops) apply(op)
-    commitSeq++
-    position = record.header.position + record.blockCount
-    recordCount++
-    blockCount += record.blockCount
+    const records = nextCommit(
+      (seq, at) => nextRecord(ring, marker, volume, seq, at),
+      commitSeq + 1,
+      position,
+    )
+    const last = records.at(-1)
+    if (last === undefined) break
+    for (const { ops } of records) for (const op of ops) apply(op)
+    commitSeq = last.header.commitSeq
+    position = last.header.position + last.blockCount
+    recordCount += records.length
+    blockCount += records.reduce((sum, record) => sum + record.blockCount, 0)
   }
   const damage = findDamage(ring, marker, volume, commitSeq)
   return { recordCount, byteCount: blockCount * BLOCK_SIZE, commitSeq, position, damage }
+}
+
+/** All records of the commit that begins with a sequence at a position; none if one is missing. */
+export function nextCommit(
+  read: (commitSeq: number, position: number) => RingRecord | undefined,
+  commitSeq: number,
+  position: number,
+): RingRecord[] {
+  const records: RingRecord[] = []
+  let at = position
+  for (;;) {
+    const record = read(commitSeq + records.length, at)
+    const before = records.at(-1)
+    if (record === undefined || (before !== undefined && !continues(before, record))) return []
+    records.push(record)
+    if (record.header.partsLeft === 0) return records
+    at = record.header.position + record.blockCount
+  }
+}
+
+function continues({ header: before }: RingRecord, { header }: RingRecord): boolean {
+  return header.partsLeft === before.partsLeft - 1 && header.epoch === before.epoch
 }
 
 /** The record with this sequence, at the position or, if it did not fit there, at the ring's begin. */

@@ -12,7 +12,7 @@
  */
 import { BLOCK_SIZE, type Ring } from '../device/device.ts'
 import { type RingRecord } from '../journal/record.ts'
-import { type Replayed, readRecord, recordsInRing } from '../journal/recovery.ts'
+import { type Replayed, nextCommit, readRecord, recordsInRing } from '../journal/recovery.ts'
 import type { Marker } from '../store/marker.ts'
 import type { Op } from '../store/ops.ts'
 
@@ -39,18 +39,21 @@ export function salvageRing(
   let epoch = marker?.epoch ?? 0
   let recordCount = 0
   let blockCount = 0
+  const read = (seq: number, at: number): RingRecord | undefined => {
+    const place = places.get(seq)
+    if (place === undefined || place.epoch < epoch || !follows(ring, at, place.position)) return
+    return place.read()
+  }
   for (;;) {
-    const place = places.get(commitSeq + 1)
-    if (place === undefined || place.epoch < epoch || !follows(ring, position, place.position))
-      break
-    const record = place.read()
-    if (record === undefined) break
-    for (const op of record.ops) apply(op)
-    commitSeq++
-    epoch = place.epoch
-    position = place.position + record.blockCount
-    recordCount++
-    blockCount += record.blockCount
+    const records = nextCommit(read, commitSeq + 1, position)
+    const last = records.at(-1)
+    if (last === undefined) break
+    for (const { ops } of records) for (const op of ops) apply(op)
+    commitSeq = last.header.commitSeq
+    epoch = last.header.epoch
+    position = last.header.position + last.blockCount
+    recordCount += records.length
+    blockCount += records.reduce((sum, record) => sum + record.blockCount, 0)
   }
   const lastSeq = Math.max(commitSeq, max(headers.map((header) => header.durableSeq)))
   const damage =

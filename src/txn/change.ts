@@ -13,7 +13,7 @@ import {
 } from '../store/inode.ts'
 import { direntKey, inodeKey, orphanKey, pendingMapKey, xattrKey } from '../store/keys.ts'
 import type { Op } from '../store/ops.ts'
-import { opsSize } from '../journal/record.ts'
+import { opSize } from '../journal/record.ts'
 import type { Inodes } from './inodes.ts'
 
 const EMPTY = new Uint8Array(0)
@@ -23,6 +23,7 @@ export class Change {
   readonly removed = new Set<Ino>()
   private readonly inodes: Inodes
   private readonly ops: Op[] = []
+  private bytes = 0
 
   constructor(inodes: Inodes) {
     this.inodes = inodes
@@ -45,50 +46,51 @@ export class Change {
   removeInode(ino: Ino): void {
     this.drafts.delete(ino)
     this.removed.add(ino)
-    this.ops.push({ type: 'del', key: inodeKey(ino) })
+    this.push({ type: 'del', key: inodeKey(ino) })
   }
 
   putDirent(parent: Ino, name: string, dirent: Dirent): void {
-    this.ops.push({ type: 'put', key: direntKey(parent, name), body: encodeDirent(dirent) })
+    this.push({ type: 'put', key: direntKey(parent, name), body: encodeDirent(dirent) })
   }
 
   removeDirent(parent: Ino, name: string): void {
-    this.ops.push({ type: 'del', key: direntKey(parent, name) })
+    this.push({ type: 'del', key: direntKey(parent, name) })
   }
 
   putXattr(ino: Ino, name: string, value: Uint8Array): void {
     this.inode(ino).flags |= INODE_HAS_XATTRS
-    this.ops.push({ type: 'put', key: xattrKey(ino, name), body: Uint8Array.from(value) })
+    this.push({ type: 'put', key: xattrKey(ino, name), body: Uint8Array.from(value) })
   }
 
   removeXattr(ino: Ino, name: string): void {
-    this.ops.push({ type: 'del', key: xattrKey(ino, name) })
+    this.push({ type: 'del', key: xattrKey(ino, name) })
   }
 
   putOrphan(ino: Ino): void {
-    this.ops.push({ type: 'put', key: orphanKey(ino), body: EMPTY })
+    this.push({ type: 'put', key: orphanKey(ino), body: EMPTY })
   }
 
   removeOrphan(ino: Ino): void {
-    this.ops.push({ type: 'del', key: orphanKey(ino) })
+    this.push({ type: 'del', key: orphanKey(ino) })
   }
 
   putPendingMap(ino: Ino, generation: number): void {
-    this.ops.push({ type: 'put', key: pendingMapKey(ino, generation), body: EMPTY })
+    this.push({ type: 'put', key: pendingMapKey(ino, generation), body: EMPTY })
   }
 
   removePendingMap(ino: Ino, generation: number): void {
-    this.ops.push({ type: 'del', key: pendingMapKey(ino, generation) })
+    this.push({ type: 'del', key: pendingMapKey(ino, generation) })
   }
 
   /** An operation on an extent map. */
   push(op: Op): void {
+    this.bytes += opSize(op)
     this.ops.push(op)
   }
 
   /** Size of the operations so far in a record, without the inodes. */
   get sizeBytes(): number {
-    return opsSize(this.ops)
+    return this.bytes
   }
 
   get isEmpty(): boolean {
@@ -99,7 +101,7 @@ export class Change {
   finish(): readonly Op[] {
     for (const draft of this.drafts.values()) {
       checkCounts(draft)
-      this.ops.push({ type: 'put', key: inodeKey(draft.ino), body: encodeInode(draft) })
+      this.push({ type: 'put', key: inodeKey(draft.ino), body: encodeInode(draft) })
     }
     return this.ops
   }

@@ -1,5 +1,5 @@
 /**
- * The one way by which the committed state changes: a change becomes one record of the journal and,
+ * The one way by which the committed state changes: a change becomes one commit of the journal and,
  * in the same tick, part of the state in memory. Nothing awaits in between, so no reader sees half
  * of a commit and no commit is built on state that another one has changed since.
  */
@@ -72,13 +72,13 @@ export class Engine {
   }
 
   /**
-   * Commits a change and returns its sequence. Atomic when this returns; durable after the next
+   * Commits a change and returns its last sequence. Atomic when this returns; durable after the next
    * `journal.flush()`. With `soon` the caller flushes at once.
    */
   commit(change: Change, soon = false): number {
     const ops = change.finish()
     const { blockCount } = measureRecord(ops)
-    if (blockCount > this.journal.recordBlocksMax) {
+    if (blockCount > this.journal.commitBlocksMax) {
       throw new FsError('EFBIG', `A commit of ${blockCount} blocks does not fit this volume's ring`)
     }
     const freed = new Map<BlockNo, number>()

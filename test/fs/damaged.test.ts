@@ -127,7 +127,7 @@ function withCommit(image: DeviceImage, op: Op): DeviceImage {
   const bytes = Buffer.alloc(measureRecord([op]).blockCount * BLOCK_SIZE)
   const volume = volumeMark(chooseSuperblock('test', image.superblocks))
   const header = { position, epoch, volume, durableSeq: commitSeq, checkpointSeq: commitSeq }
-  encodeRecord({ ...header, commitSeq: commitSeq + 1, timeNs: 0n }, [op], bytes)
+  encodeRecord({ ...header, commitSeq: commitSeq + 1, timeNs: 0n, partsLeft: 0 }, [op], bytes)
   const first = position % image.ringBlockCount
   return edit.withBlock(image, 'ring', first, () => bytes.subarray(0, BLOCK_SIZE))
 }

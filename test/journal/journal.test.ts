@@ -125,6 +125,49 @@ test('the ring goes round, and records do not wrap', RUN, async (t) => {
   assert.ok(journal.position > 10 * RING_BLOCKS)
 })
 
+test('a commit larger than a record comes back whole or not at all', RUN, async () => {
+  const device = memory()
+  const { journal } = journalOn(device)
+  journal.append([put('before')], false)
+  const start = journal.position
+  const ops = Array.from({ length: 9 }, (_, i) => put(`part${i}`, 7))
+  const commitSeq = journal.append(ops, true)
+  assert.ok(commitSeq > 2, 'it takes several records')
+  assert.ok(journal.position - start <= journal.commitBlocksMax)
+  await journal.flush()
+  const whole = ['Ibefore', ...ops.map((op) => ('key' in op ? op.key : ''))]
+  assert.deepEqual(replay(device).keys, whole)
+  journal.append([put('behind')], false)
+  for (let position = start; position < journal.position; position++) {
+    const block = Buffer.alloc(4096)
+    device.ring.read(position, block)
+    device.ring.write(position, Buffer.alloc(4096))
+    const { keys } = replay(device)
+    const isLast = position === journal.position - 1
+    assert.deepEqual(keys, isLast ? whole : ['Ibefore'], `without block ${position}`)
+    device.ring.write(position, block)
+  }
+  assert.deepEqual(replay(device).keys, [...whole, 'Ibehind'])
+})
+
+test('large commits go round the ring, too', RUN, async (t) => {
+  const random = new Random(testSeed())
+  t.diagnostic(`seed ${random.seed}`)
+  const device = memory()
+  const { journal } = journalOn(device)
+  for (let i = 0; i < 100; i++) {
+    const ops = Array.from({ length: 1 + random.int(12) }, (_, j) => put(`${i}.${j}`, 1 + random.int(4)))
+    assert.ok(journal.hasRoom(journal.commitBlocksMax))
+    const { commitSeq, position } = journal
+    journal.append(ops, random.oneIn(2))
+    await journal.flush()
+    const keys = ops.map((op) => ('key' in op ? op.key : ''))
+    assert.deepEqual(replay(device, commitSeq, position).keys, keys)
+    journal.release(journal.commitSeq, journal.position)
+  }
+  assert.ok(journal.position > 2 * RING_BLOCKS)
+}) // prettier-ignore
+
 test('room() waits for a release, and asks for a checkpoint', RUN, async () => {
   const { journal } = journalOn(memory())
   let asked = 0

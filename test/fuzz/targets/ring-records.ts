@@ -37,7 +37,8 @@ function generate(random: Random): Input {
   const ops = Array.from({ length: random.int(6) }, () => someOp(random))
   const bytes = Buffer.alloc(measureRecord(ops).blockCount * BLOCK_SIZE)
   const counters = { commitSeq: 1 + random.int(9), durableSeq: 0, checkpointSeq: 0 }
-  const header = { ...counters, position: random.int(256), epoch: 1, volume: 5, timeNs: 0n }
+  const place = { position: random.int(256), epoch: 1, volume: 5, partsLeft: random.int(3) }
+  const header = { ...counters, ...place, timeNs: 0n }
   encodeRecord(header, ops, bytes)
   return [bytes]
 }
