@@ -3,6 +3,7 @@ import { BLOCK_SIZE } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import { FILE_SIZE_MAX, isAtomic } from '../store/inode.ts'
 import { stageCopy } from '../txn/copy.ts'
+import { lockAll } from '../txn/lock.ts'
 import { publish } from '../txn/publish.ts'
 import { currentSize, readFile } from '../txn/read.ts'
 import { ensureFork, stageWrite } from '../txn/stage.ts'
@@ -25,7 +26,7 @@ export async function copyRange(context: FsContext, request: CopyRequest): Promi
   engine.health.assertWritable()
   assertMutable(engine.inodes.get(target.ino))
   await publishOrdinary(context, source)
-  const unlock = await lockBoth(source, target)
+  const unlock = await lockAll([source, target])
   let copied = 0
   try {
     const left = currentSize(engine, source) - request.offset
@@ -44,18 +45,6 @@ export async function copyRange(context: FsContext, request: CopyRequest): Promi
 async function publishOrdinary({ engine }: FsContext, file: FileState): Promise<void> {
   const inode = engine.inodes.get(file.ino)
   if (file.shadow !== undefined && !isAtomic(inode)) await publish(engine, file, { soon: false })
-}
-
-/** Always in the same order, so that two copies in opposite directions do not wait for each other. */
-async function lockBoth(a: FileState, b: FileState): Promise<() => void> {
-  const [first, second] = a.ino <= b.ino ? [a, b] : [b, a]
-  const unlockFirst = await first.lock.acquire()
-  if (first === second) return unlockFirst
-  const unlockSecond = await second.lock.acquire()
-  return () => {
-    unlockSecond()
-    unlockFirst()
-  }
 }
 
 function checkRange(

@@ -23,3 +23,18 @@ export class Lock {
     else next()
   }
 }
+
+/** Takes the locks of several files, always in the same order, so that nobody waits in a circle. */
+export async function lockAll(
+  files: readonly { readonly ino: number; readonly lock: Lock }[],
+): Promise<() => void> {
+  const [only] = files
+  if (files.length === 1 && only !== undefined) return only.lock.acquire()
+  const releases: (() => void)[] = []
+  for (const { lock } of [...new Set(files)].toSorted((a, b) => a.ino - b.ino)) {
+    releases.push(await lock.acquire())
+  }
+  return () => {
+    for (const release of releases.toReversed()) release()
+  }
+}

@@ -6,8 +6,8 @@
  *   2. a record says that generation N+1 of this file's map is being written.
  *   3. records fill generation N+1: blocks that stay, and blocks that were spilled. Checkpoints may
  *      move them to the index meanwhile.
- *   4. one record: the pages, and the inode with generation N+1, the new size and times. This is the
- *      commit. Pages go home in place as ever, so that publishing takes no space that was not set
+ *   4. one commit: the pages, and the inode with generation N+1, the new size and times; and the same
+ *      of other files that are published together with this one. Pages go home in place as ever, so that publishing takes no space that was not set
  *      aside; where one replaces a published block, both generations have that block.
  *   5. generation N is freed, apart from the blocks that N+1 has too.
  *
@@ -17,74 +17,37 @@
  */
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
-import { type Engine, METADATA_BLOCKS_MAX } from './engine.ts'
-import { MapRuns, type PublishOptions, commitPages, finishInode, mapType } from './publish-ops.ts'
+import type { Engine } from './engine.ts'
+import { MapRuns, type Staged, mapType } from './publish-ops.ts'
 import { releaseMap } from './release-map.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
-import { giveAllBack } from './spill.ts'
 import { settle } from './settle.ts'
 
 /** Leaves that one record fills. */
 const LEAVES_PER_RECORD = 16
 
-/** Requires: the caller holds the file's lock. */
-export async function publishLarge(
+/** Steps 1 to 3; the commit is the caller's. Requires: the caller holds the file's lock. */
+export async function writeNewMap(
   engine: Engine,
-  file: FileState,
-  fork: ShadowFork,
-  options: PublishOptions,
-): Promise<void> {
-  await settle(engine, fork) // 1.
-  const oldGeneration = engine.inodes.get(file.ino).mapGeneration
-  const generation = oldGeneration + 1
+  { file, fork }: Staged,
+): Promise<NonNullable<Staged['newMap']>> {
+  await settle(engine, [fork]) // 1.
+  const generation = engine.inodes.get(file.ino).mapGeneration + 1
   await commitSmall(engine, (change) => {
     change.putPendingMap(file.ino, generation) // 2.
   })
   const blockCount = await fillGeneration(engine, file, fork, generation) // 3.
-  const refusal = await flip(engine, file, fork, { generation, blockCount }, options) // 4.
-  giveAllBack(engine, fork)
-  file.shadow = undefined
-  await releaseMap(engine, file.ino, oldGeneration, generation) // 5.
-  await commitSmall(engine, (change) => {
-    change.removePendingMap(file.ino, oldGeneration)
-  })
-  if (refusal !== undefined) throw refusal.error
+  return { generation, blockCount }
 }
 
-/**
- * Makes the new map the file's. What belongs into the same commit may have become impossible
- * meanwhile, as when a name is gone; the new map cannot be taken back then, so it is published
- * without, and the refusal is returned.
- */
-async function flip(
-  engine: Engine,
-  file: FileState,
-  fork: ShadowFork,
-  map: { readonly generation: number; readonly blockCount: number },
-  options: PublishOptions,
-): Promise<{ readonly error: unknown } | undefined> {
-  const blockCount = METADATA_BLOCKS_MAX / 2 + fork.pages.size
-  while (!engine.journal.hasRoom(blockCount)) await engine.journal.room(blockCount)
-  const flipping = (): Change => {
-    const change = engine.begin()
-    const draft = change.inode(file.ino)
-    change.removePendingMap(file.ino, map.generation)
-    change.putPendingMap(file.ino, draft.mapGeneration)
-    draft.mapGeneration = map.generation
-    draft.blockCount = map.blockCount
-    finishInode(engine, fork, draft)
-    return change
-  }
-  let change = flipping()
-  let refusal: { readonly error: unknown } | undefined
-  try {
-    options.also?.(change)
-  } catch (error) {
-    refusal = { error }
-    change = flipping()
-  }
-  commitPages(engine, file, fork, change, false)
-  return refusal
+/** Step 5. Requires: the caller holds the file's lock. */
+export async function releaseOldMap(engine: Engine, { file, newMap }: Staged): Promise<void> {
+  if (newMap === undefined) return
+  const old = newMap.generation - 1
+  await releaseMap(engine, file.ino, old, newMap.generation)
+  await commitSmall(engine, (change) => {
+    change.removePendingMap(file.ino, old)
+  })
 }
 
 async function commitSmall(engine: Engine, fill: (change: Change) => void): Promise<void> {

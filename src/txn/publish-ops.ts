@@ -16,25 +16,40 @@ export interface PublishOptions {
   readonly also?: (change: Change) => void
 }
 
-/** Truncation, holes, remaps and the inode: everything but the pages, and without side effects. */
-export function buildMapChange(
-  engine: Engine,
-  file: FileState,
-  fork: ShadowFork,
-  cutLeaves: readonly number[],
-): Change {
-  const change = engine.begin()
-  const draft = change.inode(file.ino)
-  pushCuts(engine, file, fork, cutLeaves, change, draft)
-  pushSpilled(engine, file, fork, change, draft)
-  finishInode(engine, fork, draft)
-  return change
+/** A file with what is staged for it, while it is being published. */
+export interface Staged {
+  readonly file: FileState
+  readonly fork: ShadowFork
+  /** Leaves of the data fork that the fork's truncation touches. */
+  readonly cutLeaves: readonly number[]
+  /** A whole new map that is written already and becomes the file's with the commit. */
+  newMap: { readonly generation: number; readonly blockCount: number } | undefined
 }
 
-/** Size of the record once the pages are in it, with room for what a rename adds. */
-export function recordBlocks(change: Change, fork: ShadowFork): number {
-  const bytes = change.sizeBytes + 25 * fork.pages.size
-  return Math.ceil(bytes / BLOCK_SIZE) + fork.pages.size + 2
+/** Adds truncation, holes, remaps and the inode: everything but the pages. */
+export function pushMapChange(engine: Engine, staged: Staged, change: Change): void {
+  const { file, fork, cutLeaves, newMap } = staged
+  const draft = change.inode(file.ino)
+  if (newMap === undefined) {
+    pushCuts(engine, file, fork, cutLeaves, change, draft)
+    pushSpilled(engine, file, fork, change, draft)
+  } else {
+    change.removePendingMap(file.ino, newMap.generation)
+    change.putPendingMap(file.ino, draft.mapGeneration)
+    draft.mapGeneration = newMap.generation
+    draft.blockCount = newMap.blockCount
+  }
+  finishInode(engine, fork, draft)
+}
+
+/** The same of an operation that is no record yet: its pages, and room for an inode. */
+const PAGE_OP_BYTES = 25
+const INODE_OP_BYTES = 192
+
+/** Size of a record once pages and inodes are in it, with room for what a rename adds. */
+export function recordBlocks(mapBytes: number, pageCount: number, inodeCount = 0): number {
+  const bytes = mapBytes + PAGE_OP_BYTES * pageCount + INODE_OP_BYTES * inodeCount
+  return Math.ceil(bytes / BLOCK_SIZE) + pageCount + 2
 }
 
 function pushCuts(
@@ -115,20 +130,21 @@ function pushSpilled(
 
 /**
  * Adds the pages and commits. What pages have been given cannot be taken back, so a commit that is
- * refused, as on a damaged volume, leaves a fork that can only be discarded.
+ * refused, as on a damaged volume, leaves forks that can only be discarded.
  */
 export function commitPages(
   engine: Engine,
-  file: FileState,
-  fork: ShadowFork,
+  all: readonly Staged[],
   change: Change,
   soon: boolean,
 ): void {
-  pushPages(engine, file, fork, change)
+  // Nothing may fail once blocks are allocated.
+  for (const { file, fork } of all) readLeaves(engine, file, fork, change.inode(file.ino))
+  for (const { file, fork } of all) pushPages(engine, file, fork, change)
   try {
     engine.commit(change, soon)
   } catch (error) {
-    if (error instanceof FsError) fork.broken ??= error
+    if (error instanceof FsError) for (const { fork } of all) fork.broken ??= error
     throw error
   }
 }
@@ -188,7 +204,6 @@ export class MapRuns {
  */
 function pushPages(engine: Engine, file: FileState, fork: ShadowFork, change: Change): void {
   const draft = change.inode(file.ino)
-  readLeaves(engine, file, fork, draft.mapGeneration)
   const map = engine.store.maps.get(file.ino, draft.mapGeneration)
   let room = { start: 0, count: 0 }
   let needed = [...fork.pages.values()].filter((page) => page.reserved).length
@@ -211,17 +226,17 @@ function pushPages(engine: Engine, file: FileState, fork: ShadowFork, change: Ch
   }
 }
 
-/** Reads what pages need of the extent maps, because nothing may fail once blocks are allocated. */
-function readLeaves(engine: Engine, file: FileState, fork: ShadowFork, generation: number): void {
-  const { mapGeneration } = engine.inodes.get(file.ino)
+/** Reads what pages need of the extent maps. */
+function readLeaves(engine: Engine, { ino }: FileState, fork: ShadowFork, draft: Inode): void {
+  const { mapGeneration } = engine.inodes.get(ino)
   for (const fileBlock of fork.pages.keys()) {
-    engine.store.maps.get(file.ino, mapGeneration).ensureLeaf(fileBlock)
-    engine.store.maps.get(file.ino, generation).ensureLeaf(fileBlock)
+    engine.store.maps.get(ino, mapGeneration).ensureLeaf(fileBlock)
+    engine.store.maps.get(ino, draft.mapGeneration).ensureLeaf(fileBlock)
   }
 }
 
 /** The inode takes over what was staged of it. */
-export function finishInode(engine: Engine, fork: ShadowFork, draft: Inode): void {
+function finishInode(engine: Engine, fork: ShadowFork, draft: Inode): void {
   draft.size = fork.size
   draft.mtimeNs = fork.mtimeNs
   draft.ctimeNs = engine.clock()

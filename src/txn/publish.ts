@@ -1,26 +1,38 @@
 /**
- * Publishing: the shadow fork becomes the file.
+ * Publishing: shadow forks become their files. One file, or several in one commit.
  *
  * Order, and what a crash after each step leaves:
  *
- *   1. spilled blocks are on the disk: their writes have returned. Old file; nothing refers to them.
+ *   1. spilled blocks are on the disk: their writes have returned. Old files; nothing refers to them.
  *   2. if there are any, the blocks are flushed, so that no record can refer to content that is not
- *      durable. Old file.
- *   3. one record: truncation, holes, remaps of spilled blocks, pages, and the inode with the new
- *      size and times. Appended and applied in one tick. The whole old file until the record is
- *      durable, the whole new one from then on.
+ *      durable. Old files.
+ *   3. one commit: truncations, holes, remaps of spilled blocks, pages, and the inodes with the new
+ *      sizes and times. Appended and applied in one tick. The whole old files until the commit is
+ *      durable, the whole new ones from then on: a commit of several records counts when its last
+ *      one does.
  *
- * A commit too large for one record is the business of `publish-large.ts`.
+ * A file whose new map does not fit one record has it written before step 3, where nothing refers to
+ * it: `publish-large.ts`.
  */
-import { BLOCK_SIZE } from '../device/device.ts'
-import { LEAF_BLOCKS } from '../store/leaf.ts'
+import { FsError } from '../errors.ts'
 import type { Change } from './change.ts'
+import { leavesToCut } from './cut-leaves.ts'
 import type { Engine } from './engine.ts'
-import { publishLarge } from './publish-large.ts'
-import { type PublishOptions, buildMapChange, commitPages, recordBlocks } from './publish-ops.ts'
+import { lockAll } from './lock.ts'
+import { releaseOldMap, writeNewMap } from './publish-large.ts'
+import {
+  type PublishOptions,
+  type Staged,
+  commitPages,
+  pushMapChange,
+  recordBlocks,
+} from './publish-ops.ts'
 import { settle } from './settle.ts'
 import type { FileState, ShadowFork } from './shadow-fork.ts'
-import { giveAllBack } from './spill.ts'
+import { giveAllBack, spillPages } from './spill.ts'
+
+/** A map that takes less of a record than this would gain nothing from being written before. */
+const SMALL_MAP_BYTES = 1024
 
 /**
  * Publishes what is staged, atomically; durable after the next flush of the journal. Does nothing
@@ -31,48 +43,160 @@ export async function publish(
   file: FileState,
   options: PublishOptions,
 ): Promise<void> {
-  const release = await file.lock.acquire()
+  await publishAll(engine, [file], options)
+}
+
+/** The same for several files, all in one commit or, if it throws, none. */
+export async function publishAll(
+  engine: Engine,
+  files: readonly FileState[],
+  options: PublishOptions,
+): Promise<void> {
+  const unlock = await lockAll(files)
   try {
-    await publishLocked(engine, file, options)
+    await publishLocked(engine, files, options)
   } finally {
-    release()
+    unlock()
   }
 }
 
-/** The same. Requires: the caller holds the file's lock. */
+/** Requires: the caller holds the files' locks. */
 async function publishLocked(
   engine: Engine,
-  file: FileState,
+  files: readonly FileState[],
   options: PublishOptions,
 ): Promise<void> {
-  const fork = file.shadow
-  if (fork === undefined) {
+  const forks = [...new Set(files)].flatMap((file) => file.shadow ?? [])
+  const broken = forks.find((fork) => fork.broken !== undefined)?.broken
+  if (broken !== undefined) throw broken
+  if (forks.length === 0) {
     if (options.also !== undefined) await commitAlone(engine, options.also, options.soon)
     return
   }
-  if (fork.broken !== undefined) throw fork.broken
-  if (fork.spilledCount > 0 || fork.writesUnderWay.size > 0) await settle(engine, fork) // 1., 2.
-  const cutLeaves = needsCut(engine, file, fork) ? await leavesToCut(engine, file, fork) : []
-  for (;;) {
-    const change = buildMapChange(engine, file, fork, cutLeaves)
-    const blockCount = recordBlocks(change, fork)
-    if (blockCount > engine.journal.recordBlocksMax) {
-      await publishLarge(engine, file, fork, options)
-      return
-    }
-    if (engine.journal.hasRoom(blockCount, options.soon)) {
-      const { mapGeneration } = engine.inodes.get(file.ino)
-      // First, because it may refuse, and what pushPages allocates could not be taken back.
-      options.also?.(change)
-      commitPages(engine, file, fork, change, options.soon) // 3.
-      if (fork.freshMap) engine.onMapReplaced(file.ino, mapGeneration)
-      break
-    }
-    // The inode may have changed while there was no room, so the change is made again.
-    await engine.journal.room(blockCount, options.soon)
+  await settleSpilled(engine, forks) // 1., 2.
+  const all: Staged[] = []
+  for (const file of new Set(files)) {
+    const fork = file.shadow
+    if (fork === undefined) continue
+    all.push({ file, fork, cutLeaves: await leavesToCut(engine, file, fork), newMap: undefined })
   }
-  giveAllBack(engine, fork)
-  file.shadow = undefined
+  const refusal = await commitStaged(engine, all, options) // 3.
+  for (const { file, fork } of all) {
+    giveAllBack(engine, fork)
+    file.shadow = undefined
+  }
+  for (const staged of all) await releaseOldMap(engine, staged)
+  if (refusal !== undefined) throw refusal.error
+}
+
+async function settleSpilled(engine: Engine, forks: readonly ShadowFork[]): Promise<void> {
+  const isSpilled = forks.some((fork) => fork.spilledCount > 0 || fork.writesUnderWay.size > 0)
+  if (isSpilled) await settle(engine, forks)
+}
+
+/**
+ * Commits as soon as there is room. Returns what kept `also` from being in it: new maps cannot be
+ * taken back, so files that have one are published without.
+ */
+async function commitStaged(
+  engine: Engine,
+  all: readonly Staged[],
+  options: PublishOptions,
+): Promise<{ readonly error: unknown } | undefined> {
+  for (;;) {
+    const hasNewMap = all.some(({ newMap }) => newMap !== undefined)
+    const soon = options.soon && !hasNewMap
+    // Inodes may have changed while there was no room, so the change is made again.
+    const { change, mapBytes } = mapChange(engine, all)
+    if (await shrink(engine, all, mapBytes)) continue
+    const blockCount = commitBlocks(engine, change.sizeBytes, all)
+    if (!engine.journal.hasRoom(blockCount, soon)) {
+      await engine.journal.room(blockCount, soon)
+      continue
+    }
+    // First, because it may refuse, and what pushPages allocates could not be taken back.
+    const refusal = refusalOf(change, options)
+    if (refusal !== undefined && !hasNewMap) throw refusal.error
+    const replaced = all
+      .filter(({ fork, newMap }) => fork.freshMap && newMap === undefined)
+      .map(({ file: { ino } }) => ({ ino, generation: engine.inodes.get(ino).mapGeneration }))
+    commitPages(engine, all, refusal === undefined ? change : mapChange(engine, all).change, soon)
+    for (const { ino, generation } of replaced) engine.onMapReplaced(ino, generation)
+    return refusal
+  }
+}
+
+/** All but the pages, and how many bytes of the record each file's map takes. */
+function mapChange(
+  engine: Engine,
+  all: readonly Staged[],
+): { readonly change: Change; readonly mapBytes: readonly number[] } {
+  const change = engine.begin()
+  const mapBytes = all.map((staged) => {
+    const before = change.sizeBytes
+    pushMapChange(engine, staged, change)
+    return change.sizeBytes - before
+  })
+  return { change, mapBytes }
+}
+
+function refusalOf(
+  change: Change,
+  { also }: PublishOptions,
+): { readonly error: unknown } | undefined {
+  try {
+    also?.(change)
+    return undefined
+  } catch (error) {
+    return { error }
+  }
+}
+
+/**
+ * Takes out of the commit what makes it too large: maps that do not fit a record are written before
+ * it, and so are many pages. Resolves with whether anything has changed. Throws FsError EFBIG where
+ * that does not help, and ENOSPC: so many pages may need more blocks than were set aside.
+ */
+async function shrink(
+  engine: Engine,
+  all: readonly Staged[],
+  mapBytes: readonly number[],
+): Promise<boolean> {
+  const { recordBlocksMax, commitBlocksMax } = engine.journal
+  const isLarge = all.map(
+    ({ fork, newMap }, i) =>
+      newMap === undefined && recordBlocks(mapBytes[i] ?? 0, fork.pages.size) > recordBlocksMax,
+  )
+  let large = all.filter((_, i) => isLarge[i] === true)
+  const bytesLeft = mapBytes.reduce((sum, bytes, i) => sum + (isLarge[i] === true ? 0 : bytes), 0)
+  if (commitBlocks(engine, bytesLeft, all) > commitBlocksMax) {
+    if (await spillAll(engine, all)) return true
+    large = all.filter(
+      ({ newMap }, i) => newMap === undefined && (mapBytes[i] ?? 0) > SMALL_MAP_BYTES,
+    )
+    if (large.length === 0) {
+      throw new FsError('EFBIG', `The changes of ${all.length} files do not fit one commit`)
+    }
+  }
+  for (const staged of large) staged.newMap = await writeNewMap(engine, staged)
+  return large.length > 0
+}
+
+/** Pages in blocks of the disk leave a line in the record each. */
+async function spillAll(engine: Engine, all: readonly Staged[]): Promise<boolean> {
+  const forks = all.flatMap(({ fork, newMap }) =>
+    newMap === undefined && fork.pages.size > 0 ? fork : [],
+  )
+  for (const fork of forks) spillPages(engine, fork)
+  if (forks.length > 0) await settle(engine, forks)
+  return forks.length > 0
+}
+
+/** Room that a commit takes, with what is lost where it is divided into records. */
+function commitBlocks(engine: Engine, mapBytes: number, all: readonly Staged[]): number {
+  const pageCount = all.reduce((sum, { fork }) => sum + fork.pages.size, 0)
+  const blockCount = recordBlocks(mapBytes, pageCount, all.length)
+  return blockCount + 2 * Math.floor(blockCount / engine.journal.recordBlocksMax)
 }
 
 async function commitAlone(
@@ -84,25 +208,4 @@ async function commitAlone(
   const change = engine.begin()
   also(change)
   if (!change.isEmpty) engine.commit(change, soon)
-}
-
-function needsCut(engine: Engine, file: FileState, fork: ShadowFork): boolean {
-  const { size, blockCount } = engine.inodes.get(file.ino)
-  return !fork.freshMap && blockCount > 0 && fork.cutBlock * BLOCK_SIZE < size
-}
-
-/** Leaves of the data fork that the fork's truncation touches. */
-async function leavesToCut(
-  engine: Engine,
-  file: FileState,
-  fork: ShadowFork,
-): Promise<readonly number[]> {
-  const inode = engine.inodes.get(file.ino)
-  const firstLeaf = Math.floor(fork.cutBlock / LEAF_BLOCKS)
-  const endLeaf = Math.ceil(inode.size / BLOCK_SIZE / LEAF_BLOCKS)
-  // A few leaves are looked up faster than a range of the index is opened.
-  if (endLeaf - firstLeaf <= 16) {
-    return Array.from({ length: endLeaf - firstLeaf }, (_, i) => firstLeaf + i)
-  }
-  return engine.store.maps.get(file.ino, inode.mapGeneration).existingLeaves(firstLeaf)
 }
