@@ -61,6 +61,7 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
       state: () => 'running',
       hasMapped: () => false,
       hasWriter: () => Promise.resolve(false),
+      credentials: () => undefined,
     },
     options: { atomicByDefault: true, noAccessTimes: true },
     log: pino({ enabled: false }),

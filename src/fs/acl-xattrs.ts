@@ -26,7 +26,8 @@ import type { FsContext } from './context.ts'
 const PERMISSION_BITS = 0o777
 const SET_GROUP_ID = 0o2000
 
-function findAcl(context: FsContext, inode: Inode, name: string): Acl | undefined {
+/** What is kept of an inode's ACLs; none if the mode says it all. Throws FsError EIO. */
+export function findAcl(context: FsContext, inode: Inode, name: string): Acl | undefined {
   if ((inode.flags & INODE_HAS_XATTRS) === 0) return undefined
   const value = context.engine.store.metadata.get(xattrKey(inode.ino, name))
   return value === undefined ? undefined : decodeAcl(value)

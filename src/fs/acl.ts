@@ -99,6 +99,37 @@ export function inherited(acl: Acl, mode: number): Acl {
   })
 }
 
+interface Owners {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** Somebody as an ACL sees him. */
+export interface Member {
+  readonly uid: number
+  isMember(gid: number): boolean
+}
+
+/**
+ * Whether it allows somebody all that is wanted, as a digit of a mode. The first entry that is about
+ * him decides; of those about his groups any may allow, but then it is not the others' that counts.
+ */
+export function aclAllows(acl: Acl, owners: Owners, who: Member, wanted: number): boolean {
+  const find = (tag: number): number => acl.find((entry) => entry.tag === tag)?.permissions ?? 0
+  const allows = (permissions: number): boolean => (permissions & wanted) === wanted
+  if (who.uid === owners.uid) return allows(find(TAG.USER_OBJ))
+  const mask = acl.some(({ tag }) => tag === TAG.MASK) ? find(TAG.MASK) : 7
+  const own = acl.find(({ tag, id }) => tag === TAG.USER && id === who.uid)
+  if (own !== undefined) return allows(own.permissions & mask)
+  const ofGroups = acl.filter(
+    ({ tag, id }) =>
+      (tag === TAG.GROUP_OBJ && who.isMember(owners.gid)) ||
+      (tag === TAG.GROUP && who.isMember(id)),
+  )
+  if (ofGroups.length === 0) return allows(find(TAG.OTHER))
+  return ofGroups.some(({ permissions }) => allows(permissions & mask))
+}
+
 /** Where the mode has the permissions of a tag. The mask, if there is one, takes the group's place. */
 function classBits(acl: Acl): (tag: number) => number | undefined {
   const groupTag = acl.some(({ tag }) => tag === TAG.MASK) ? TAG.MASK : TAG.GROUP_OBJ

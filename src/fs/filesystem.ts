@@ -203,8 +203,9 @@ export class Filesystem implements FilesystemOperations {
     return copyRange(this.context, request)
   }
 
-  ioctl({ ino, command, input }: IoctlRequest): Awaitable<Uint8Array> {
-    const answer = flagsIoctl(this.context, ino, command, input)
+  ioctl(request: IoctlRequest, caller?: Caller): Awaitable<Uint8Array> {
+    const { command } = request
+    const answer = flagsIoctl(this.context, request, caller)
     if (answer !== undefined) return answer
     throw new FsError('ENOTTY', `ioctl 0x${command.toString(16)} is not offered`)
   }
@@ -255,8 +256,8 @@ export class Filesystem implements FilesystemOperations {
     return xattrs.setXattr(this.context, ino, name, value, flags, setter)
   }
 
-  listXattr(ino: Ino): Promise<readonly string[]> {
-    return xattrs.listXattr(this.context, ino)
+  listXattr(ino: Ino, caller?: Caller): Promise<readonly string[]> {
+    return xattrs.listXattr(this.context, ino, caller)
   }
 
   removeXattr(ino: Ino, name: string): Awaitable<void> {

@@ -8,13 +8,14 @@ import {
   INODE_IMMUTABLE,
   INODE_NO_ACCESS_TIME,
   INODE_NO_DUMP,
-  type Ino,
   type Inode,
   isDirectory,
   isFile,
 } from '../store/inode.ts'
 import { type FsContext, whenRoom } from './context.ts'
-import type { Awaitable } from './operations.ts'
+import { Identity, isUnnamed } from './identity.ts'
+import type { Awaitable, Caller, IoctlRequest } from './operations.ts'
+import { assertOwns } from './permission.ts'
 
 const GET_FLAGS = 0x8008_6601
 const SET_FLAGS = 0x4008_6602
@@ -33,14 +34,14 @@ const BITS = [
   [INODE_NO_ACCESS_TIME, 0x80, 0x40],
 ] as const
 
+const PROTECTED = INODE_IMMUTABLE | INODE_APPEND_ONLY
 const OWN = BITS.reduce((all, [own]) => all | own, 0)
 
 /** Answers the ioctl; undefined if the command is none of these. Throws FsError. */
 export function flagsIoctl(
   context: FsContext,
-  ino: Ino,
-  command: number,
-  input: Uint8Array,
+  { ino, command, input }: Pick<IoctlRequest, 'ino' | 'command' | 'input'>,
+  caller?: Caller,
 ): Awaitable<Uint8Array> | undefined {
   const inode = context.engine.inodes.get(ino)
   switch (command) {
@@ -49,9 +50,9 @@ export function flagsIoctl(
     case GET_XFLAGS:
       return answer(inode, 2, FSXATTR_SIZE)
     case SET_FLAGS:
-      return setFlags(context, inode, read(input, 1, FLAGS_SIZE))
+      return setFlags(context, inode, read(input, 1, FLAGS_SIZE), caller)
     case SET_XFLAGS:
-      return setFlags(context, inode, read(input, 2, FSXATTR_SIZE))
+      return setFlags(context, inode, read(input, 2, FSXATTR_SIZE), caller)
     default:
       return undefined
   }
@@ -80,8 +81,13 @@ function read(input: Uint8Array, column: 1 | 2, sizeBytes: number): number {
   return BITS.reduce((all, bits) => all | ((wanted & bits[column]) === 0 ? 0 : bits[0]), 0)
 }
 
-/** The kernel has checked that the caller may. */
-function setFlags(context: FsContext, inode: Inode, flags: number): Awaitable<Uint8Array> {
+function setFlags(
+  context: FsContext,
+  inode: Inode,
+  flags: number,
+  caller: Caller | undefined,
+): Awaitable<Uint8Array> {
+  if (caller !== undefined) assertMaySet(context, inode, flags, caller)
   if (!isFile(inode) && !isDirectory(inode)) {
     throw new FsError('EOPNOTSUPP', 'Only files and directories have flags')
   }
@@ -93,4 +99,21 @@ function setFlags(context: FsContext, inode: Inode, flags: number): Awaitable<Ui
     context.engine.commit(change)
     return new Uint8Array(0)
   })
+}
+
+/**
+ * Kernels before 5.13 pass these ioctls on from everybody who could open the file. One that does not
+ * name the caller is newer, has checked him, and knows better whom an inode belongs to in his mount.
+ */
+function assertMaySet(context: FsContext, inode: Inode, flags: number, caller: Caller): void {
+  if (isUnnamed(caller)) return
+  assertOwns(context, inode, caller)
+  const changed = (inode.flags & OWN) ^ flags
+  if ((changed & PROTECTED) === 0) return
+  const who = new Identity(context.processes, caller)
+  if (who.has('LINUX_IMMUTABLE', inode)) return
+  throw new FsError(
+    'EPERM',
+    `Only root protects inodes, and inode ${inode.ino} is to be changed so`,
+  )
 }

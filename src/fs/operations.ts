@@ -216,7 +216,8 @@ export interface FilesystemOperations {
     flags: number,
     setter?: XattrSetter,
   ): Awaitable<void>
-  listXattr(ino: Ino): Awaitable<readonly string[]>
+  /** Names that only root sees are left out for others. */
+  listXattr(ino: Ino, caller?: Caller): Awaitable<readonly string[]>
   removeXattr(ino: Ino, name: string): Awaitable<void>
 }
 

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ino } from '../store/inode.ts'
+import { type Credentials, readCredentials } from './credentials.ts'
 
 /** `unknown`: another user's process that /proc hides, or one in another pid namespace. */
 export type ProcessState = 'running' | 'exited' | 'died' | 'unknown'
@@ -17,6 +18,8 @@ export interface Processes {
   hasMapped(pid: number, ino: Ino): boolean
   /** Whether any process has a file of this mount open for writing. */
   hasWriter(ino: Ino): Promise<boolean>
+  /** Groups and capabilities of a thread; undefined for one that cannot be seen. */
+  credentials(pid: number): Credentials | undefined
 }
 
 /** How often a process that is between two programs is looked at again. */
@@ -102,6 +105,10 @@ export class ProcFilesystem implements Processes {
       if (await processWrites(pid, ino, mountIds)) return true
     }
     return false
+  }
+
+  credentials(pid: number): Credentials | undefined {
+    return readCredentials(pid)
   }
 
   /** Ids of all places where this filesystem is mounted: bind mounts have their own. */

@@ -7,6 +7,7 @@ import { type Ino, ROOT_INO } from '../store/inode.ts'
 import type { ScrubFinding } from '../scrub/parts.ts'
 import { SCRUB_RATE_DEFAULT, SCRUB_RATE_MIN, type Scrubber } from '../scrub/scrubber.ts'
 import type { FsContext } from './context.ts'
+import { Identity } from './identity.ts'
 import type { Caller } from './operations.ts'
 
 export const SCRUB_NAME = 'user.atomic.scrub'
@@ -52,7 +53,8 @@ export function setScrub(
   caller: Caller | undefined,
 ): void {
   const scrubber = scrubberOf(context, ino)
-  if (caller?.uid !== 0 && caller?.uid !== process.getuid?.()) {
+  const uid = caller === undefined ? undefined : new Identity(context.processes, caller).uid
+  if (uid !== 0 && uid !== process.getuid?.()) {
     throw new FsError('EPERM', 'Only root and the user who mounted the volume may scrub it')
   }
   const [, command, digits] = /^(start|stop)(?: rate=(\d+))?$/.exec(value) ?? []

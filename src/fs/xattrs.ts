@@ -13,11 +13,14 @@ import {
   removeControl,
   setControl,
 } from './control-xattrs.ts'
-import type { Awaitable, XattrSetter } from './operations.ts'
+import { Identity } from './identity.ts'
+import type { Awaitable, Caller, XattrSetter } from './operations.ts'
 import { assertMutable } from './protection.ts'
 import { assertSpaceForMetadata } from './space.ts'
 
-const NAMESPACES = ['user.', 'security.', 'trusted.']
+const TRUSTED = 'trusted.'
+const NAMESPACES = ['user.', 'security.', TRUSTED]
+const ROOT = { uid: 0, gid: 0 }
 const NAME_LENGTH_MAX = 255
 const VALUE_SIZE_MAX = 65_536
 const CREATE = 1
@@ -81,13 +84,26 @@ export function setXattr(
   })
 }
 
-export async function listXattr(context: FsContext, ino: Ino): Promise<readonly string[]> {
+const isTrusted = (name: string): boolean => name.startsWith(TRUSTED)
+
+export async function listXattr(
+  context: FsContext,
+  ino: Ino,
+  caller?: Caller,
+): Promise<readonly string[]> {
   const inode = context.engine.inodes.get(ino)
   const controls = listControls(inode)
   if ((inode.flags & INODE_HAS_XATTRS) === 0) return controls
   const prefix = xattrGroup(ino)
   const stored = await context.engine.store.metadata.scan(prefix)
-  return [...stored.map(([key]) => key.slice(prefix.length)), ...controls]
+  const names = stored.map(([key]) => key.slice(prefix.length))
+  const seesAll = !names.some(isTrusted) || seesTrusted(context, caller)
+  return [...(seesAll ? names : names.filter((name) => !isTrusted(name))), ...controls]
+}
+
+/** Linux reads and sets these for root alone, but leaves their listing to the filesystem. */
+function seesTrusted({ processes }: FsContext, caller: Caller | undefined): boolean {
+  return caller === undefined || new Identity(processes, caller).has('SYS_ADMIN', ROOT)
 }
 
 export function removeXattr(context: FsContext, ino: Ino, name: string): Awaitable<void> {

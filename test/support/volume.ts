@@ -5,6 +5,7 @@ import type { Device } from '../../src/device/device.ts'
 import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
 import { Filesystem } from '../../src/fs/filesystem.ts'
 import type { Attributes, Caller, KernelCache, WriteRequest } from '../../src/fs/operations.ts'
+import type { Credentials } from '../../src/fs/credentials.ts'
 import type { ProcessState, Processes } from '../../src/fs/processes.ts'
 import type { FilesystemOptions } from '../../src/fs/context.ts'
 import type { Scrubber } from '../../src/scrub/scrubber.ts'
@@ -39,6 +40,13 @@ export class FakeProcesses implements Processes {
 
   hasWriter(): Promise<boolean> {
     return Promise.resolve(this.otherWriter)
+  }
+
+  /** Of threads that /proc shows to the filesystem. */
+  readonly known = new Map<number, Credentials>()
+
+  credentials(pid: number): Credentials | undefined {
+    return this.known.get(pid)
   }
 }
 

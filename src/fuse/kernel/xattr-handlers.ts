@@ -17,9 +17,9 @@ export const getXattr: Handler = (edge, { ino, body }) => {
   return whenReady(edge.filesystem.getXattr(ino, name), (value) => encodeValue(value, room))
 }
 
-export const listXattr: Handler = (edge, { ino, body }) => {
+export const listXattr: Handler = (edge, { ino, caller, body }) => {
   const room = decodeListXattr(body)
-  return whenReady(edge.filesystem.listXattr(ino), (names) =>
+  return whenReady(edge.filesystem.listXattr(ino, caller), (names) =>
     encodeValue(Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1'), room),
   )
 }
