@@ -20,6 +20,7 @@ import { publish } from '../txn/publish.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
 import type { FsContext } from './context.ts'
 import type { OpenFile } from './file-table.ts'
+import { publishGroup } from './groups.ts'
 import type { Caller } from './operations.ts'
 import { discard } from './rollback.ts'
 
@@ -101,7 +102,7 @@ export async function publishIfClosed(context: FsContext, file: FileState): Prom
   if (writers.length === 0 || !areClosed || file.shadow?.broken !== undefined) return
   const isCertain = writers.every(({ isReleasing }) => isReleasing)
   if (!isCertain && (await context.processes.hasWriter(file.ino))) return
-  await publish(context.engine, file, { soon: false })
+  await publishGroup(context, file, { soon: false })
 }
 
 /** truncate(2) opens no handle: without a writer it is a writer that has already closed. */
@@ -128,7 +129,7 @@ async function applyPolicy(context: FsContext, file: FileState): Promise<void> {
 
 async function publishClosed(context: FsContext, file: FileState): Promise<void> {
   const { closing } = context.files
-  const publishing = publish(context.engine, file, { soon: false })
+  const publishing = publishGroup(context, file, { soon: false })
   const ended: Promise<unknown> = publishing
     .catch(() => undefined)
     .finally(() => closing.delete(ended))

@@ -16,19 +16,27 @@ import {
   isFile,
 } from '../store/inode.ts'
 import type { Change } from '../txn/change.ts'
-import { publish } from '../txn/publish.ts'
 import { assertAlive } from './alive.ts'
+import { commitFiles } from './commit-files.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { publishDurably } from './data.ts'
+import { GROUP_NAME, groupOf, publishGroup, setGroup } from './groups.ts'
 import type { Caller } from './operations.ts'
 import { assertMutable } from './protection.ts'
 import { rollback } from './rollback.ts'
 import { SCRUB_NAME, getScrub, setScrub } from './scrub-control.ts'
 
 const PREFIX = 'user.atomic'
-const CONTROL_NAMES = ['', '.onclose', '.state', '.limits', '.commit', '.rollback', '.scrub'].map(
-  (suffix) => PREFIX + suffix,
-)
+const CONTROL_NAMES = [
+  '',
+  '.onclose',
+  '.state',
+  '.limits',
+  '.commit',
+  '.rollback',
+  '.scrub',
+  '.group',
+].map((suffix) => PREFIX + suffix)
 const ON_CLOSE = ['publish', 'discard', 'keep'] as const
 type OnClose = (typeof ON_CLOSE)[number]
 
@@ -51,6 +59,11 @@ export async function getControl(context: FsContext, ino: Ino, name: string): Pr
       return describeLimits(context)
     case SCRUB_NAME:
       return getScrub(context, ino)
+    case GROUP_NAME: {
+      const group = groupOf(context, inode)
+      if (group === undefined) throw noData(name)
+      return group
+    }
     case 'user.atomic.commit':
     case 'user.atomic.rollback':
       throw new FsError('ENODATA', `${name} can only be set`)
@@ -71,9 +84,10 @@ export async function setControl(
   context: FsContext,
   ino: Ino,
   name: string,
-  value: string,
+  raw: string,
   caller?: Caller,
 ): Promise<void> {
+  const value = raw.trimEnd()
   const inode = context.engine.inodes.get(ino)
   if (name === SCRUB_NAME) {
     // Also of a volume that is read-only.
@@ -90,11 +104,16 @@ export async function setControl(
       await setOnClose(context, inode, value)
       break
     case 'user.atomic.commit':
-      await commitFile(context, inode)
+      if (isDirectory(inode)) await commitFiles(context, ino, raw, caller)
+      else await commitFile(context, inode)
       break
     case 'user.atomic.rollback':
       assertFile(inode, name)
       await rollback(context, context.files.file(ino))
+      break
+    case GROUP_NAME:
+      assertFile(inode, name)
+      await setGroup(context, ino, value)
       break
     case 'user.atomic.state':
     case 'user.atomic.limits':
@@ -107,6 +126,11 @@ export async function setControl(
 export async function removeControl(context: FsContext, ino: Ino, name: string): Promise<void> {
   const inode = context.engine.inodes.get(ino)
   if (!CONTROL_NAMES.includes(name)) throw unknownName(name)
+  if (name === GROUP_NAME) {
+    if (groupOf(context, inode) === undefined) throw noData(name)
+    await setGroup(context, ino, undefined)
+    return
+  }
   if (!listControls(inode).includes(name)) throw noData(name)
   await setControl(context, ino, name, name === 'user.atomic' ? '0' : 'publish')
 }
@@ -134,7 +158,7 @@ async function setAtomic(context: FsContext, inode: Inode, value: string): Promi
   // What was written before opting in or out is published in the same commit.
   await context.kernel.invalidate(inode.ino)
   const file = context.files.file(inode.ino)
-  await publish(context.engine, file, { soon: false, also: set })
+  await publishGroup(context, file, { soon: false, also: set })
   context.files.settle(file)
 }
 
@@ -163,9 +187,6 @@ async function changeFlags(context: FsContext, set: (change: Change) => void): P
 }
 
 async function commitFile(context: FsContext, inode: Inode): Promise<void> {
-  if (isDirectory(inode)) {
-    throw new FsError('EOPNOTSUPP', 'Committing several files is not supported by this version')
-  }
   assertFile(inode, 'user.atomic.commit')
   await context.kernel.invalidate(inode.ino)
   await publishDurably(context, context.files.file(inode.ino))

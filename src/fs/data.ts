@@ -1,6 +1,6 @@
 /** Opening, reading and writing files. */
 import { FsError } from '../errors.ts'
-import { type Ino, TYPE_FILE, TYPE_MASK, isAtomic, isFile } from '../store/inode.ts'
+import { INODE_IN_GROUP, type Ino, TYPE_FILE, TYPE_MASK, isAtomic, isFile } from '../store/inode.ts'
 import { countHoles, mustCount } from '../txn/holes.ts'
 import { publish } from '../txn/publish.ts'
 import { readFile } from '../txn/read.ts'
@@ -12,6 +12,7 @@ import { getAttributes, hasPrivileges, killPrivileges, truncate } from './attrib
 import { closedArePublished, onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { type OpenFile, assertWriter } from './file-table.ts'
+import { publishGroup } from './groups.ts'
 import { findDirent } from './names.ts'
 import { makeNodeNow, makeUnnamedNow, reapIfForgotten, referenced } from './namespace.ts'
 import { assertOpenable, assertWritableNow } from './protection.ts'
@@ -263,6 +264,7 @@ export async function publishDurably(context: FsContext, file: FileState): Promi
   const { engine } = context
   engine.health.assertDurable()
   await closedArePublished(context)
-  if (file.shadow !== undefined) await publish(engine, file, { soon: true })
+  const isGrouped = (engine.inodes.get(file.ino).flags & INODE_IN_GROUP) !== 0
+  if (file.shadow !== undefined || isGrouped) await publishGroup(context, file, { soon: true })
   if (!engine.journal.isDurable) await engine.journal.flush()
 }

@@ -61,6 +61,11 @@ export class FileTable {
     return this.files.get(ino)
   }
 
+  /** Files that are open or have something staged. */
+  all(): FileState[] {
+    return [...this.files.values()]
+  }
+
   /** Files with something staged. */
   staged(): FileState[] {
     return [...this.files.values()].filter((file) => file.shadow !== undefined)

@@ -63,7 +63,7 @@ export function setXattr(
   { caller, killsSetGroupId = false }: XattrSetter,
 ): Awaitable<void> {
   if (isControlName(name)) {
-    return setControl(context, ino, name, Buffer.from(value).toString('latin1').trimEnd(), caller)
+    return setControl(context, ino, name, Buffer.from(value).toString('latin1'), caller)
   }
   checkName(name)
   if (value.length > VALUE_SIZE_MAX) {
@@ -98,7 +98,8 @@ export async function listXattr(
   const stored = await context.engine.store.metadata.scan(prefix)
   const names = stored.map(([key]) => key.slice(prefix.length))
   const seesAll = !names.some(isTrusted) || seesTrusted(context, caller)
-  return [...(seesAll ? names : names.filter((name) => !isTrusted(name))), ...controls]
+  const listed = names.filter((name) => !isControlName(name) && (seesAll || !isTrusted(name)))
+  return [...listed, ...controls]
 }
 
 /** Linux reads and sets these for root alone, but leaves their listing to the filesystem. */

@@ -18,6 +18,8 @@ export const INODE_IMMUTABLE = 16
 export const INODE_APPEND_ONLY = 32
 export const INODE_NO_DUMP = 64
 export const INODE_NO_ACCESS_TIME = 128
+/** Has a group with which it is published; saves a look into the index as well. */
+export const INODE_IN_GROUP = 256
 
 /** The mask and values of st_mode's file type. */
 export const TYPE_MASK = 0o170000

@@ -16,7 +16,7 @@ import { type Damage, damageError } from './damage.ts'
 import { Inodes } from './inodes.ts'
 
 /** Room that any change of metadata fits in, in blocks: the largest xattr and some inodes. */
-export const METADATA_BLOCKS_MAX = 24
+const METADATA_BLOCKS_MAX = 24
 
 export interface EngineParts {
   readonly store: Store

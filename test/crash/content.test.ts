@@ -133,6 +133,36 @@ test('fsync() publishes large writes whole, wherever they were staged', TIMEOUT,
   ),
 )
 
+test('several files are published together, whatever of them fits a record', TIMEOUT, (t) =>
+  runWorkload(
+    t,
+    async (session, random) => {
+      const paths = ['/a', '/b', '/c']
+      for (const path of paths) {
+        await files.createAtomic(session, path)
+        await files.write(session, path, 0, random.bytes(90 * BLOCK))
+      }
+      await files.commitTogether(session, paths)
+      // Together more than a record, and than the largest commit.
+      for (const count of [14, 40]) {
+        for (const path of paths) {
+          for (let i = 0; i < count; i++) {
+            await files.write(session, path, random.int(90) * BLOCK + 9, random.bytes(50))
+          }
+        }
+        await files.commitTogether(session, paths)
+        if (count === 14) await names.checkpoint(session)
+      }
+      await files.scatter(session, '/b', SCATTERED_BLOCKS, random.bytes(SCATTERED_BLOCKS))
+      await files.write(session, '/a', 5, random.bytes(5))
+      await files.truncate(session, '/c', 3 * BLOCK + 1)
+      await files.commitTogether(session, paths)
+      await names.checkpoint(session)
+    },
+    { momentCount: 60 },
+  ),
+)
+
 test('a rollback leaves nothing of what was staged', TIMEOUT, (t) =>
   runWorkload(t, async (session, random) => {
     await files.createAtomic(session, '/a')

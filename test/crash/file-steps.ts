@@ -108,6 +108,20 @@ export async function commit(session: Session, path: string): Promise<void> {
   })
 }
 
+/** `user.atomic.commit` of the root with the names of files: one step, whatever they are. */
+export async function commitTogether(session: Session, paths: readonly string[]): Promise<void> {
+  const { fs, oracle } = session
+  const publishes = [...new Set(paths)].map((path) => publishing(session, inoAt(oracle.live, path)))
+  const names = paths.map((path) => path.slice(1)).join('\n')
+  await oracle.step({
+    apply: (state) => {
+      for (const publish of publishes) publish(state)
+    },
+    isDurable: true,
+    run: () => fs.setXattr(1, 'user.atomic.commit', Buffer.from(names, 'latin1'), 0),
+  })
+}
+
 /** The periodic writeback: every ordinary file by itself. */
 export async function writeBack(session: Session): Promise<void> {
   const { live } = session.oracle

@@ -54,6 +54,7 @@ const CONTROL: readonly Choice[] = [
   core(1, ({ path, isAtomic }) => [{ type: 'atomic', path, on: !isAtomic }]),
   more(1, ({ path }) => [{ type: 'rollback', path }]),
   more(1, ({ path }) => [{ type: 'commit', path }]),
+  core(2, (x, y) => [{ type: 'gather', path: x.path, to: y.path }]),
   more(1, ({ path }) => [{ type: 'onclose', path, policy: 'keep' }]),
   more(1, ({ path }) => [{ type: 'onclose', path, policy: 'discard' }]),
   more(1, ({ path }) => [{ type: 'xattr', path, length: 20, data: 17 }]),

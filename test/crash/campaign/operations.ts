@@ -50,6 +50,8 @@ export const OPERATIONS = {
   onclose: { path: 'path', policy: 'policy' },
   rollback: { path: 'path' },
   commit: { path: 'path' },
+  /** Both in one commit, by their names. */
+  gather: { path: 'path', to: 'path' },
   xattr: { path: 'path', length: 'number', data: 'number' },
   unxattr: { path: 'path' },
   /** Gives a directory large attributes, so many KiB in all, with checkpoints that store them. */

@@ -135,6 +135,10 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
     await deliverPath(kernel, path)
     await files.commit(kernel.session, path)
   },
+  gather: async (kernel, { path, to }) => {
+    for (const each of [path, to]) await deliverPath(kernel, each)
+    await files.commitTogether(kernel.session, [path, to])
+  },
   xattr: async ({ session }, { path, length, data }) =>
     attributes.setXattr(session, path, bytes(length, data)),
   unxattr: async ({ session }, { path }) => attributes.removeXattr(session, path, 'user.test'),

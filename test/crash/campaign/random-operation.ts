@@ -44,6 +44,8 @@ const TYPES: readonly OperationType[] = [
   'onclose',
   'rollback',
   'commit',
+  'gather',
+  'gather',
   'xattr',
   'unxattr',
   'chmod',
@@ -117,6 +119,7 @@ export function randomOperation(world: World, random: Random): Operation {
     case 'rename':
     case 'exchange':
     case 'link':
+    case 'gather':
       return { type, path: any, to: random.pick([...FILES, ...DIRECTORIES]) }
     case 'fill':
       return { type, path: random.pick(DIRECTORIES), size: random.int(200) }

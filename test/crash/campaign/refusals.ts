@@ -75,6 +75,8 @@ export function refusalOf(world: World, operation: Operation): Refusal | undefin
     case 'rollback':
     case 'commit':
       return file(world, operation.path)
+    case 'gather':
+      return file(world, operation.path) ?? file(world, operation.to)
     case 'atomic':
     case 'onclose':
     case 'xattr':

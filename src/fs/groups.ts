@@ -1,0 +1,96 @@
+/**
+ * Groups: atomic files of one owner that bear the same `user.atomic.group` are published together,
+ * whichever of them is published, in one commit.
+ */
+import { FsError } from '../errors.ts'
+import { INODE_IN_GROUP, type Ino, type Inode, isAtomic } from '../store/inode.ts'
+import { xattrKey } from '../store/keys.ts'
+import { publish, publishAll } from '../txn/publish.ts'
+import type { PublishOptions } from '../txn/publish-ops.ts'
+import type { FileState } from '../txn/shadow-fork.ts'
+import { type FsContext, whenRoom } from './context.ts'
+import { assertMutable } from './protection.ts'
+
+export const GROUP_NAME = 'user.atomic.group'
+
+const LENGTH_MAX = 255
+
+export function groupOf({ engine }: FsContext, { ino, flags }: Inode): string | undefined {
+  if ((flags & INODE_IN_GROUP) === 0) return undefined
+  const name = engine.store.metadata.get(xattrKey(ino, GROUP_NAME))
+  return name === undefined ? undefined : Buffer.from(name).toString('latin1')
+}
+
+/** Enters a file into a group, or takes it out of its own if `name` is undefined. */
+export async function setGroup(
+  context: FsContext,
+  ino: Ino,
+  name: string | undefined,
+): Promise<void> {
+  if (name !== undefined && (name === '' || name.length > LENGTH_MAX)) {
+    throw new FsError('EINVAL', `The name of a group has 1 to ${LENGTH_MAX} bytes`)
+  }
+  assertMutable(context.engine.inodes.get(ino))
+  await whenRoom(context, () => {
+    const change = context.engine.begin()
+    const draft = change.inode(ino)
+    if (name === undefined) {
+      draft.flags &= ~INODE_IN_GROUP
+      change.removeXattr(ino, GROUP_NAME)
+    } else {
+      change.putXattr(ino, GROUP_NAME, Buffer.from(name, 'latin1'))
+      draft.flags |= INODE_IN_GROUP
+    }
+    draft.ctimeNs = context.engine.clock()
+    context.engine.commit(change)
+  })
+}
+
+/** Publishes what is staged of a file, and of all others of its group. */
+export async function publishGroup(
+  context: FsContext,
+  file: FileState,
+  options: PublishOptions,
+): Promise<void> {
+  const members = membersWith(context, file)
+  if (members.length === 1) {
+    await publish(context.engine, file, options)
+    return
+  }
+  await publishTogether(context, members, options, file)
+}
+
+/**
+ * Publishes files in one commit, with what the kernel has still cached of them. What it has of
+ * `collected` is here already.
+ */
+export async function publishTogether(
+  context: FsContext,
+  files: readonly FileState[],
+  options: PublishOptions,
+  collected?: FileState,
+): Promise<void> {
+  for (const file of files) {
+    const mayBeCached = file !== collected && context.references.has(file.ino)
+    if (mayBeCached) await context.kernel.invalidate(file.ino)
+  }
+  try {
+    await publishAll(context.engine, files, options)
+  } finally {
+    for (const file of files) context.files.settle(file)
+  }
+}
+
+/** The file, and those of its group that anything can be staged for. */
+function membersWith(context: FsContext, file: FileState): FileState[] {
+  const { engine, files } = context
+  const inode = engine.inodes.get(file.ino)
+  const group = isAtomic(inode) ? groupOf(context, inode) : undefined
+  if (group === undefined) return [file]
+  const others = files.all().filter((other) => {
+    const found = other === file ? undefined : engine.inodes.find(other.ino)
+    if (found === undefined || found.uid !== inode.uid || !isAtomic(found)) return false
+    return groupOf(context, found) === group
+  })
+  return [file, ...others]
+}
