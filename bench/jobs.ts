@@ -12,6 +12,7 @@ import {
   pageBuffer,
   stampPage,
 } from './pages.ts'
+import { commitFiles, makeAtomicFiles } from './many-files.ts'
 import { prepareDatabase, updateRows } from './sqlite.ts'
 
 export interface Rate {
@@ -249,6 +250,8 @@ export const JOBS = {
   remove,
   prepareDatabase,
   updateRows,
+  makeAtomicFiles,
+  commitFiles,
 } as const
 
 export type Jobs = typeof JOBS

@@ -12,6 +12,7 @@ import { files, replace } from './groups/files.ts'
 import { fragments } from './groups/fragments.ts'
 import type { Group } from './groups/group.ts'
 import { sequential } from './groups/sequential.ts'
+import { together } from './groups/together.ts'
 import { sqlite } from './groups/sqlite.ts'
 import { written } from './groups/written.ts'
 import { describeMachine, showMachine } from './machine.ts'
@@ -25,6 +26,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
   fragments,
   replace,
   files,
+  together,
   sqlite,
 }
 

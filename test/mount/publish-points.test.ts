@@ -57,6 +57,21 @@ const POINTS: Readonly<Record<string, readonly [string, 'old' | 'new']>> = {
     "fd = opened(); os.pwrite(fd, new, 0); os.setxattr(path, 'user.atomic.commit', b'1')",
     'new',
   ],
+  'user.atomic.commit of the folder, with the name': [
+    "fd = opened(); os.pwrite(fd, new, 0); os.setxattr(os.path.dirname(path), 'user.atomic.commit', b'file')",
+    'new',
+  ],
+  'user.atomic.commit of the folder, with another name': [
+    "open(path + '2', 'w').close(); fd = opened(); os.pwrite(fd, new, 0)\n" +
+      "os.setxattr(os.path.dirname(path), 'user.atomic.commit', b'file2')",
+    'old',
+  ],
+  'fsync of another file of its group': [
+    "other = os.open(path + '2', os.O_RDWR | os.O_CREAT); os.setxattr(path + '2', 'user.atomic', b'1')\n" +
+      "for each in (path, path + '2'): os.setxattr(each, 'user.atomic.group', b'g')\n" +
+      'fd = opened(); os.pwrite(fd, new, 0); os.fsync(other)',
+    'new',
+  ],
   'close(2), and fsync of another file': [
     'fd = opened(); os.pwrite(fd, new, 0); os.close(fd); time.sleep(0.2)\n' +
       "os.fsync(os.open(path + '2', os.O_RDWR | os.O_CREAT))",
