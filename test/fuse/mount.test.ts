@@ -148,7 +148,9 @@ for (const writebackCache of [true, false]) {
         assert.equal((await file.stat()).size, size)
         assert.equal((await mounted.state(ino)).size, size)
       }
-      assert.equal((await mounted.state(ino)).mtimeMs, before.mtimeMs, 'no SETATTR got through')
+      const after = await mounted.state(ino)
+      assert.equal(after.mtimeMs, before.mtimeMs, 'no SETATTR got through')
+      assert.equal(after.openedCount, before.openedCount, 'nobody else has opened the file')
       await file.close()
       await fs.unlink(name)
       await waitUntil(async () => (await mounted.state(ino)).lookupCount === undefined)

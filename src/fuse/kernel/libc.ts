@@ -56,6 +56,20 @@ export async function pollReadable(fd: number, timeoutMs: number): Promise<void>
   })
 }
 
+const truncateFunction = library.func('int truncate(const char*, long)')
+
+/**
+ * truncate(2) in a thread of the pool. What Node.js calls by that name opens the file, which makes
+ * this program one of its writers. Resolves with 0 or an errno.
+ */
+export async function truncatePath(path: string, size: number): Promise<number> {
+  return new Promise((resolve) => {
+    truncateFunction.async(path, size, (_: unknown, result: number) => {
+      resolve(result === 0 ? 0 : lastErrno())
+    })
+  })
+}
+
 const fcntl = library.func('int fcntl(int, int, ...)') as (
   fd: number,
   command: number,

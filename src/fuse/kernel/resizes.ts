@@ -1,7 +1,8 @@
 /**
  * How this program makes the kernel believe in another size of a file. While the kernel caches
  * writes it owns the sizes of regular files and ignores what answers say. One thing it does obey:
- * a truncate(2) from above. So this program truncates the file through its own mount:
+ * a truncate(2) from above. So this program truncates the file through its own mount, by name: with
+ * a descriptor it would itself be one of the writers whose end decides what becomes of a file.
  *
  *   truncate(2) in a thread of the pool
  *     LOOKUP(root, secret name)   answered with the inode; counts a reference as any lookup does
@@ -30,10 +31,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync, readlinkSync } from 'node:fs'
-import { truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { FsError } from '../../errors.ts'
 import type { Caller, Ino } from '../../fs/operations.ts'
 import type { ResizeRequests } from './edge.ts'
+import { truncatePath } from './libc.ts'
 import type { Notifications } from './notifications.ts'
 import { ROOT_INO } from './protocol.ts'
 
@@ -86,7 +88,8 @@ export class Resizes implements ResizeRequests {
     const name = `.oatomic-resize-${randomBytes(16).toString('hex')}`
     this.#pending.set(name, resize)
     try {
-      await truncate(join(mountpoint, name), resize.size)
+      const errno = await truncatePath(join(mountpoint, name), resize.size)
+      if (errno !== 0) throw new FsError('EIO', `truncate(2) has failed with errno ${errno}`)
     } finally {
       this.#pending.delete(name)
       await notifications.dropEntry(ROOT_INO, name)

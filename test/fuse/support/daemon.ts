@@ -19,6 +19,7 @@ const options = JSON.parse(optionsText) as DaemonOptions
 const link = new KernelLink()
 const filesystem = new MemoryFilesystem({ discardWrites: options.discardWrites === true })
 const bugs: string[] = []
+let letSyncsGo = (): void => undefined
 
 async function execute({ verb, ino, size = 0, text = '' }: DaemonCommand): Promise<unknown> {
   switch (verb) {
@@ -29,6 +30,14 @@ async function execute({ verb, ino, size = 0, text = '' }: DaemonCommand): Promi
     }
     case 'invalidate': {
       await link.invalidate(ino)
+      return undefined
+    }
+    case 'hold-syncs': {
+      filesystem.syncsWaitFor = new Promise((resolve) => (letSyncsGo = resolve))
+      return undefined
+    }
+    case 'let-syncs-go': {
+      letSyncsGo()
       return undefined
     }
     case 'replace': {
@@ -46,6 +55,8 @@ async function execute({ verb, ino, size = 0, text = '' }: DaemonCommand): Promi
         lookupCount: filesystem.nodes.get(ino)?.lookupCount,
         mtimeMs: Number((filesystem.nodes.get(ino)?.attributes.mtimeNs ?? 0n) / 1_000_000n),
         openCount: filesystem.nodes.get(ino)?.openCount,
+        openedCount: filesystem.openedCount,
+        syncingPid: filesystem.syncingPid,
       }
     }
     default: {

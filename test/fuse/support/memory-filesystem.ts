@@ -49,6 +49,9 @@ export class MemoryFilesystem implements FilesystemOperations {
   readonly #options: MemoryFilesystemOptions
   #nextIno = 1
   #nextHandle = 1
+  /** Who has called fsync last. */
+  syncingPid = 0
+  syncsWaitFor: Promise<void> | undefined
 
   constructor(options: MemoryFilesystemOptions = {}) {
     this.#options = options
@@ -72,6 +75,11 @@ export class MemoryFilesystem implements FilesystemOperations {
     node.lookupCount -= count
     invariant(node.lookupCount >= 0, 'the kernel forgets no more than it has looked up')
     this.#reap(node)
+  }
+
+  /** How many files and directories were ever opened. */
+  get openedCount(): number {
+    return this.#nextHandle - 1
   }
 
   getAttributes(ino: Ino): Attributes {
@@ -200,8 +208,10 @@ export class MemoryFilesystem implements FilesystemOperations {
     this.#reap(node)
   }
 
-  async fsync(): Promise<void> {
+  async fsync(_fh: FileHandle, _dataOnly: boolean, { pid }: Caller): Promise<void> {
+    this.syncingPid = pid
     await nextTurn()
+    await this.syncsWaitFor
   }
 
   makeUnnamed(): never {

@@ -23,7 +23,8 @@ export interface DaemonOptions {
 
 export interface DaemonCommand {
   readonly number: number
-  readonly verb: 'resize' | 'invalidate' | 'replace' | 'digest' | 'state'
+  readonly verb:
+    'resize' | 'invalidate' | 'hold-syncs' | 'let-syncs-go' | 'replace' | 'digest' | 'state'
   readonly ino: number
   readonly size?: number
   readonly text?: string
@@ -34,6 +35,8 @@ export interface DaemonState {
   readonly size?: number
   readonly lookupCount?: number
   readonly openCount?: number
+  readonly openedCount: number
+  readonly syncingPid: number
   readonly mtimeMs: number
 }
 
