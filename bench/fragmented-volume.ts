@@ -59,6 +59,7 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
     kernel: { invalidate: () => Promise.resolve(), resize: () => Promise.resolve() },
     processes: {
       state: () => 'running',
+      isKilled: () => false,
       hasMapped: () => false,
       hasWriter: () => Promise.resolve(false),
       credentials: () => undefined,

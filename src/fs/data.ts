@@ -254,8 +254,20 @@ export async function release(context: FsContext, fh: FileHandle): Promise<void>
   }
 }
 
-export async function fsync(context: FsContext, fh: FileHandle): Promise<void> {
+/**
+ * A process that is killed in the middle of a large write(2) stops in the middle of it, and if the
+ * handle is one of O_SYNC, Linux then syncs the half that it has (seen on 6.18). Such an FSYNC looks
+ * like any other, but the thread that waits for it has the kill pending: that is why it has stopped,
+ * and it cannot take it before we answer. So the content of an atomic file stays staged then, and
+ * the death that follows drops it. Nobody gets to see this answer.
+ */
+export async function fsync(context: FsContext, fh: FileHandle, caller?: Caller): Promise<void> {
   const { file } = context.files.handle(fh)
+  const isAtomicUpdate = file.shadow !== undefined && isAtomic(context.engine.inodes.get(file.ino))
+  const pid = caller?.pid ?? 0
+  if (isAtomicUpdate && context.processes.isKilled(pid)) {
+    throw new FsError('EINTR', `Process ${pid} was killed, maybe in the middle of a write`)
+  }
   await publishDurably(context, file)
 }
 

@@ -178,8 +178,8 @@ export class Filesystem implements FilesystemOperations {
     return data.release(this.context, fh)
   }
 
-  fsync(fh: FileHandle): Promise<void> {
-    return data.fsync(this.context, fh)
+  fsync(fh: FileHandle, _dataOnly?: boolean, caller?: Caller): Promise<void> {
+    return data.fsync(this.context, fh, caller)
   }
 
   makeUnnamed(

@@ -178,7 +178,8 @@ export interface FilesystemOperations {
   flush(fh: FileHandle, caller: Caller): Awaitable<void>
   /** The last descriptor and mapping of a handle are gone. */
   release(fh: FileHandle, caller: Caller): Awaitable<void>
-  fsync(fh: FileHandle, dataOnly: boolean): Awaitable<void>
+  /** Also asked for behind the content of each write with O_SYNC. */
+  fsync(fh: FileHandle, dataOnly: boolean, caller: Caller): Awaitable<void>
 
   /** Makes a file without a name; the last reference ends it unless it gets one. */
   makeUnnamed(

@@ -14,6 +14,8 @@ export type ProcessState = 'running' | 'exited' | 'died' | 'unknown'
 
 export interface Processes {
   state(pid: number): ProcessState
+  /** Whether a thread that waits for us was killed meanwhile, so that no answer reaches its program. */
+  isKilled(pid: number): boolean
   /** Whether a process has a shared mapping of a file, which outlives its descriptors. */
   hasMapped(pid: number, ino: Ino): boolean
   /** Whether any process has a file of this mount open for writing. */
@@ -31,6 +33,7 @@ const EXITING = 0x4
 const FLAGS_FIELD = 9
 const EXIT_CODE_FIELD = 52
 const WRITE_FLAGS = 0o3
+const SIGKILL_BIT = 1 << 8
 
 /** Reads `/proc/PID/stat`. Fields are counted from 1, as proc(5) does. */
 export function parseStat(stat: string): ProcessState {
@@ -53,6 +56,12 @@ type Phase = 'running' | 'executing' | 'ending'
 export function parseStatus(status: string): Phase {
   if (!/^VmSize:/m.test(status)) return 'ending'
   return /^VmExe:\s*0 kB$/m.test(status) ? 'executing' : 'running'
+}
+
+/** Reads `/proc/PID/status`: whether SIGKILL, which any deadly signal becomes, waits to be seen. */
+export function hasKillPending(status: string): boolean {
+  const pending = /^SigPnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? ''
+  return (parseInt(pending.slice(-8), 16) & SIGKILL_BIT) !== 0
 }
 
 /** Reads `/proc/PID/maps`: `address permissions offset device inode path` on each line. */
@@ -84,6 +93,15 @@ export class ProcFilesystem implements Processes {
       return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
     } catch {
       return 'unknown'
+    }
+  }
+
+  isKilled(pid: number): boolean {
+    if (pid <= 0) return false
+    try {
+      return hasKillPending(statusOf(pid))
+    } catch {
+      return false
     }
   }
 
@@ -130,9 +148,9 @@ export function mountIdsOf(mountinfo: string, mountpoint: string): Set<string> {
   return new Set(mounts.filter((fields) => fields[2] === device).map(([id]) => id ?? ''))
 }
 
-function phaseOf(pid: number): Phase {
-  return parseStatus(readFileSync(`/proc/${pid}/status`, 'latin1'))
-}
+const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'latin1')
+
+const phaseOf = (pid: number): Phase => parseStatus(statusOf(pid))
 
 /** Waits until a process is not between two programs, or gone; not for ever. */
 async function programRuns(pid: string): Promise<void> {

@@ -61,6 +61,20 @@ test('fsync() and user.atomic.commit publish an atomic file', TIMEOUT, async () 
   }
 })
 
+test('an fsync on behalf of who was killed publishes no atomic file', TIMEOUT, async () => {
+  const opened = await v.freshFilesystem()
+  const { fs, processes } = opened
+  const { ino, fh } = await stagedFile(opened)
+  const caller = { ...v.CALLER, pid: 100 }
+  processes.killed.add(caller.pid)
+  await refuses('EINTR', () => fs.fsync(fh, false, caller))
+  assert.equal(await isStaged(fs, ino), true)
+  assert.equal(await afterKill(opened, ino), 'old')
+  await fs.fsync(fh, false, { ...caller, pid: 101 })
+  assert.equal(await afterKill(opened, ino), 'new content')
+  await fs.fsync(fh, false, caller)
+})
+
 test('nothing else publishes an atomic file', TIMEOUT, async () => {
   const opened = await v.freshFilesystem()
   const { fs, volume } = opened

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   ProcFilesystem,
+  hasKillPending,
   hasSharedMapping,
   isWriter,
   mountIdsOf,
@@ -41,6 +42,17 @@ test('a process that is not there is unknown', TIMEOUT, () => {
   const processes = new ProcFilesystem('/')
   assert.equal(processes.state(process.pid), 'running')
   for (const pid of [0, -1, 2 ** 30]) assert.equal(processes.state(pid), 'unknown')
+  for (const pid of [process.pid, 0, -1, 2 ** 30]) assert.equal(processes.isKilled(pid), false)
+})
+
+const statusWith = (own: string, shared: string): string =>
+  `Name:\tSigPnd:\t0100\nThreads:\t1\nSigPnd:\t${own}\nShdPnd:\t${shared}\nSigBlk:\t${own}\n`
+
+test('hasKillPending() sees SIGKILL only', TIMEOUT, () => {
+  assert.equal(hasKillPending(statusWith('0000000000000100', '0000000000000000')), true)
+  assert.equal(hasKillPending(statusWith('ffffffffffffffff', '0000000000000000')), true)
+  assert.equal(hasKillPending(statusWith('fffffffffffffeff', 'ffffffffffffffff')), false)
+  assert.equal(hasKillPending(''), false)
 })
 
 test('hasSharedMapping() sees shared mappings of the inode only', TIMEOUT, () => {

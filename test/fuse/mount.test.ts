@@ -3,11 +3,13 @@
  * a process of its own: a process that waits for its own mount would wait for ever.
  */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, readFileSync, readlinkSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { ProcFilesystem } from '../../src/fs/processes.ts'
 import { mountByHelper } from '../../src/fuse/kernel/fusermount.ts'
 import { unmount } from '../../src/fuse/kernel/unmount.ts'
 import { makeMountpoint, startMounted } from './support/mounted.ts'
@@ -169,6 +171,24 @@ test('resize() of an unlinked open file works', TEST, async (context) => {
   assert.equal((await file.stat()).size, 7)
   await file.close()
   await waitUntil(async () => (await mounted.state(ino)).lookupCount === undefined)
+})
+
+test('who is killed while he waits for an fsync can be told', TEST, async (context) => {
+  const mounted = await startMounted(context)
+  const processes = new ProcFilesystem(mounted.path)
+  await mounted.tell({ verb: 'hold-syncs', ino: 1 })
+  const program = 'import os, sys; os.fsync(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY))'
+  const child = spawn('python3', ['-c', program, join(mounted.path, 'file')])
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  await waitUntil(async () => (await mounted.state(1)).syncingPid !== 0)
+  const { syncingPid } = await mounted.state(1)
+  assert.equal(syncingPid, child.pid)
+  assert.equal(processes.isKilled(syncingPid), false)
+  child.kill('SIGTERM')
+  assert.equal(processes.isKilled(syncingPid), true)
+  await mounted.tell({ verb: 'let-syncs-go', ino: 1 })
+  await ended
+  assert.equal(processes.isKilled(syncingPid), false)
 })
 
 test('what a killed daemon leaves is cleared away', TEST, async (context) => {

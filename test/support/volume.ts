@@ -27,11 +27,17 @@ export function testClock(): () => bigint {
 export class FakeProcesses implements Processes {
   readonly states = new Map<number, ProcessState>()
   otherWriter = false
+  /** Processes that were killed while they wait. */
+  readonly killed = new Set<number>()
   /** Processes that have what they close mapped. */
   readonly mapping = new Set<number>()
 
   state(pid: number): ProcessState {
     return this.states.get(pid) ?? 'running'
+  }
+
+  isKilled(pid: number): boolean {
+    return this.killed.has(pid)
   }
 
   hasMapped(pid: number): boolean {

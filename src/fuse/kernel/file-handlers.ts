@@ -101,7 +101,8 @@ export const flush: Handler = (edge, { caller, body }) =>
 export const release: Handler = (edge, { caller, body }) =>
   whenReady(edge.filesystem.release(decodeHandle(body), caller), encodeDone)
 
-export const fsync: Handler = (edge, { body }) => {
+export const fsync: Handler = (edge, { caller, body }) => {
   const { fh, flags } = decodeSync(body)
-  return whenReady(edge.filesystem.fsync(fh, (flags & FSYNC_DATA_ONLY) !== 0), encodeDone)
+  const isDataOnly = (flags & FSYNC_DATA_ONLY) !== 0
+  return whenReady(edge.filesystem.fsync(fh, isDataOnly, caller), encodeDone)
 }

@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FilesystemOperations } from '../../../src/fs/operations.ts'
 import { Random } from '../../support/random.ts'
+import { CALLER } from '../../support/volume.ts'
 import { expectFull } from '../expect.ts'
 import * as attributes from '../attribute-steps.ts'
 import * as files from '../file-steps.ts'
@@ -108,7 +109,7 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
     const { fs, oracle } = kernel.session
     const operations: FilesystemOperations = fs
     const { fh, ino } = files.handle(kernel.session, handle)
-    const run = (): unknown => operations.fsync(fh, true)
+    const run = (): unknown => operations.fsync(fh, true, CALLER)
     await oracle.step({ apply: files.publishing(kernel.session, ino), isDurable: true, run })
   },
   syncdir: async ({ session }) => names.fsyncDirectory(session),

@@ -1,5 +1,10 @@
 """Workers on atomic files: every way to publish, to roll back, to close and to die."""
+import threading
+
 from versioned import *
+
+# What Linux takes to copy a large write to its cache, about, when the memory is cold.
+LARGE_WRITE_S = 0.0004
 
 
 class Pages(Worker):
@@ -15,9 +20,11 @@ class Pages(Worker):
 
     def step(self):
         ways = (self.fsync,) * 4 + (self.rewrite, self.mapping, self.mapping, self.one_write)
-        way = self.random.choice(ways + (self.rollback, self.rollback, self.death))
+        ways += (self.rollback, self.rollback, self.death, self.death_in_write)
+        way = self.random.choice(ways)
         self.doing(way.__name__)
-        flags = self.random.choice((os.O_SYNC, os.O_DSYNC)) if way == self.one_write else 0
+        is_synced = way in (self.one_write, self.death_in_write)
+        flags = self.random.choice((os.O_SYNC, os.O_DSYNC)) if is_synced else 0
         self.fd = os.open(self.file.path, os.O_RDWR | flags)
         fcntl.lockf(self.fd, fcntl.LOCK_EX)
         way()
@@ -86,6 +93,22 @@ class Pages(Worker):
         if self.random.random() < 0.5:
             os._exit(3)
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def death_in_write(self):
+        """Once in a while dies in the middle of one large write."""
+        if self.random.random() < 0.9:
+            return
+        self.file.plan(size=SIZES[-1])
+        self.file.publishing()
+        delay = self.random.random() * LARGE_WRITE_S
+        death = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL))
+        death.start()
+        try:
+            os.pwrite(self.fd, self.file.new, 0)
+        except OSError:
+            death.cancel()
+            raise
+        death.join()
 
 
 class Policies(Worker):

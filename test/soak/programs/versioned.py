@@ -84,12 +84,13 @@ class Versioned:
         unit = f'{version}@{offset}'.encode().ljust(12, b'.') + b'|'
         return (unit * (size // len(unit) + 1))[:size]
 
-    def plan(self, resize=True):
+    def plan(self, resize=True, size=None):
         """Thinks up the next version; returns its writes, as (offset, bytes)."""
         version = self.version + 1
         content = bytearray(self.old)
-        if resize and self.random.random() < 0.3:
+        if resize and size is None and self.random.random() < 0.3:
             size = self.random.choice(SIZES)
+        if size is not None:
             content = content[:size] + bytes(max(0, size - len(content)))
         places = [(0, HEADER.size)]
         for _ in range(self.random.choice((1, 2, 5, 20))):
