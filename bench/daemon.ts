@@ -14,7 +14,7 @@ const session = await Session.start({
   mountpoint,
   source: volume,
   readOnly: false,
-  atomicByDefault: true,
+  newFiles: 'shared',
   noAccessTimes: false,
   allowOther: false,
   mountOptions: [],

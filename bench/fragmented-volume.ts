@@ -60,11 +60,14 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
     processes: {
       state: () => 'running',
       isKilled: () => false,
+      asksUnlocked: () => true,
+      processOf: (thread) => thread,
+      lineOf: (thread) => [thread],
       hasMapped: () => false,
       hasWriter: () => Promise.resolve(false),
       credentials: () => undefined,
     },
-    options: { atomicByDefault: true, noAccessTimes: true },
+    options: { newFiles: 'shared', noAccessTimes: true },
     log: pino({ enabled: false }),
   })
 }

@@ -5,7 +5,7 @@ import { CommandError, EXIT } from './exit-codes.ts'
 
 export interface MountSettings {
   readonly readOnly: boolean
-  readonly atomicByDefault: boolean
+  readonly newFiles: 'ordinary' | 'shared' | 'isolated'
   readonly noAccessTimes: boolean
   readonly allowOther: boolean
   readonly writebackCache: boolean
@@ -39,10 +39,8 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
   atomic: { text: 'new files are atomic, as if user.atomic=1 were set', apply: setAtomic },
   'atomic=shared': { text: 'the same', apply: setAtomic },
   'atomic=isolated': {
-    text: 'not in this version',
-    apply: () => {
-      throw refusal('atomic=isolated', 'this version has shared atomic files only')
-    },
+    text: 'new files are isolated, as if user.atomic=isolated were set',
+    apply: (draft) => (draft.newFiles = 'isolated'),
   },
   noatime: { text: 'keep no access times', apply: (draft) => (draft.noAccessTimes = true) },
   allow_other: {
@@ -98,7 +96,7 @@ export function splitOptions(lists: readonly string[]): string[] {
 export function parseMountOptions(lists: readonly string[]): MountSettings {
   const draft: Draft = {
     readOnly: false,
-    atomicByDefault: false,
+    newFiles: 'ordinary',
     noAccessTimes: false,
     allowOther: false,
     writebackCache: true,
@@ -128,7 +126,7 @@ function findOption(option: string): MountOption | undefined {
 const VALUED = /^(\w+)=[A-Z]+$/
 
 function setAtomic(draft: Draft): void {
-  draft.atomicByDefault = true
+  draft.newFiles = 'shared'
 }
 
 function setLogLevel(draft: Draft, level: string): void {

@@ -105,7 +105,7 @@ function sessionOptions(place: MountPlace, settings: MountSettings) {
   return {
     source: place.volume,
     readOnly: settings.readOnly,
-    atomicByDefault: settings.atomicByDefault,
+    newFiles: settings.newFiles,
     noAccessTimes: settings.noAccessTimes,
     allowOther: settings.allowOther,
     mountOptions: settings.standard,

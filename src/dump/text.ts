@@ -5,6 +5,7 @@ import {
   INODE_ATOMIC,
   INODE_HAS_XATTRS,
   INODE_IMMUTABLE,
+  INODE_ISOLATED,
   INODE_NO_ACCESS_TIME,
   INODE_NO_DUMP,
   INODE_ON_CLOSE_DISCARD,
@@ -29,6 +30,7 @@ const TYPE_LETTERS: ReadonlyMap<number, string> = new Map([
 
 const FLAG_NAMES = [
   [INODE_ATOMIC, 'atomic'],
+  [INODE_ISOLATED, 'isolated'],
   [INODE_ON_CLOSE_DISCARD, 'onclose=discard'],
   [INODE_ON_CLOSE_KEEP, 'onclose=keep'],
   [INODE_HAS_XATTRS, 'xattrs'],

@@ -26,7 +26,7 @@ export async function allocate(
 ): Promise<void> {
   const { engine } = context
   const handle = context.files.handle(fh)
-  const { file } = handle
+  const { view: file } = handle
   engine.health.assertWritable()
   assertWriter(handle)
   const inode = engine.inodes.get(file.ino)
@@ -47,6 +47,8 @@ export async function allocate(
     }
     if (!keepsSize && end > currentSize(engine, file)) stageTruncate(engine, file, end)
     if (!isFill) await stagePunch(engine, file, offset, lengthBytes)
+    if (file.isIsolated) context.kernelAttributes.changed(file.ino, {})
+    if (file.isIsolated && !keepsSize) context.kernelAttributes.wrote(file.ino, end)
   } finally {
     unlock()
   }

@@ -1,6 +1,13 @@
 /** stat and its opposite: what an inode shows, and what chmod, chown, utimens and truncate change. */
 import { FsError } from '../errors.ts'
-import { INODE_HAS_XATTRS, type Ino, type Inode, isDirectory, isFile } from '../store/inode.ts'
+import {
+  INODE_HAS_XATTRS,
+  type Ino,
+  type Inode,
+  isDirectory,
+  isFile,
+  isIsolated,
+} from '../store/inode.ts'
 import type { Change } from '../txn/change.ts'
 import { stageTruncate } from '../txn/stage.ts'
 import type { FileState, ShadowFork } from '../txn/shadow-fork.ts'
@@ -8,7 +15,8 @@ import { followMode } from './acl-xattrs.ts'
 import { assertAlive } from './alive.ts'
 import { afterTruncateByName } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
-import type { AttributeChanges, Attributes, Awaitable } from './operations.ts'
+import { forksOf, truncateByName } from './isolation.ts'
+import type { AttributeChanges, Attributes, Awaitable, Caller, FileHandle } from './operations.ts'
 import { assertAttributesMutable } from './protection.ts'
 
 const SECTORS_PER_BLOCK = 8
@@ -42,8 +50,16 @@ function blocksShown(inode: Inode, fork: ShadowFork | undefined): number {
   return published + staged + fork.spilledCount
 }
 
-export function getAttributes(context: FsContext, ino: Ino): Attributes {
-  return toAttributes(context.engine.inodes.get(ino), context.files.find(ino)?.shadow)
+/**
+ * What stat(2) shows to a caller. An isolated file is as it is published, but to a process that has
+ * staged something as it has staged it.
+ */
+export function getAttributes(context: FsContext, ino: Ino, caller?: Caller): Attributes {
+  const inode = context.engine.inodes.get(ino)
+  const file = context.files.find(ino)
+  if (!isFile(inode) || !isIsolated(inode)) return toAttributes(inode, file?.shadow)
+  const own = file === undefined || caller === undefined ? [] : forksOf(context, file, caller)
+  return { ...toAttributes(inode, own.length === 1 ? own[0] : undefined), isVolatile: true }
 }
 
 export function setAttributes(
@@ -66,13 +82,25 @@ async function truncateFirst(
 ): Promise<Attributes> {
   const inode = context.engine.inodes.get(ino)
   if (!isFile(inode)) throw new FsError('EINVAL', `Cannot truncate inode ${ino}: it is not a file`)
-  const file = context.files.file(ino)
-  await truncate(context, file, size)
-  if (changes.fh === undefined) await afterTruncateByName(context, file)
-  context.files.settle(file)
+  if (changes.fh === undefined && isIsolated(inode)) {
+    await truncateByName(context, ino, size)
+  } else {
+    const file = changes.fh === undefined ? context.files.file(ino) : viewOf(context, changes.fh)
+    await truncate(context, file, size)
+    if (changes.fh === undefined) await afterTruncateByName(context, file)
+    context.files.settle(file)
+  }
+  context.kernelAttributes.changed(ino, { size, ...mtimeOf(changes) })
   const { size: _done, ...rest } = changes
-  return changeRest(context, ino, rest)
+  const answer = await changeRest(context, ino, rest)
+  // The kernel takes the size that it is answered, and each handle has its own.
+  return isIsolated(inode) ? { ...answer, size } : answer
 }
+
+const mtimeOf = ({ mtime }: AttributeChanges): { mtimeNs?: bigint } =>
+  typeof mtime === 'bigint' ? { mtimeNs: mtime } : {}
+
+const viewOf = ({ files }: FsContext, fh: FileHandle): FileState => files.handle(fh).view
 
 /** Stages a size, waiting for a publish that is under way. */
 export async function truncate(context: FsContext, file: FileState, size: number): Promise<void> {
@@ -89,13 +117,21 @@ function changeRest(
   ino: Ino,
   changes: AttributeChanges,
 ): Awaitable<Attributes> {
+  if (typeof changes.mtime === 'bigint') {
+    context.kernelAttributes.changed(ino, { mtimeNs: changes.mtime })
+  }
   if (isWrittenBackTimes(changes)) {
     // The kernel writes its times back with the content, so they belong to the same commit.
-    const fork = context.files.find(ino)?.shadow
+    const isIsolatedFile = isIsolated(context.engine.inodes.get(ino))
+    const isOwn = isIsolatedFile && changes.fh !== undefined
+    const file = isOwn ? viewOf(context, changes.fh) : context.files.find(ino)
+    const fork = file?.shadow
     if (fork !== undefined && typeof changes.mtime === 'bigint') {
       fork.mtimeNs = changes.mtime
       return getAttributes(context, ino)
     }
+    // Nothing is published by what the kernel does when it opens an isolated file.
+    if (isOwn) return getAttributes(context, ino)
   }
   if (!changesInode(changes)) return getAttributes(context, ino)
   return whenRoom(context, () => {

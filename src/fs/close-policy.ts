@@ -15,12 +15,18 @@
  * close(2) itself then was told EIO. What remains: a descriptor was duplicated and closed, nothing is
  * written after that, and the process is killed inside of setxattr(2).
  */
-import { INODE_ON_CLOSE_DISCARD, INODE_ON_CLOSE_KEEP, isAtomic } from '../store/inode.ts'
+import {
+  INODE_ON_CLOSE_DISCARD,
+  INODE_ON_CLOSE_KEEP,
+  isAtomic,
+  isIsolated,
+} from '../store/inode.ts'
 import { publish } from '../txn/publish.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
 import type { FsContext } from './context.ts'
 import type { OpenFile } from './file-table.ts'
 import { publishGroup } from './groups.ts'
+import { discardView, leaveView, onIsolatedFlush } from './isolation.ts'
 import type { Caller } from './operations.ts'
 import { discard } from './rollback.ts'
 
@@ -35,6 +41,10 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
   }
   handle.lastClose = closeKind(context, caller.pid)
   handle.isFlushed = true
+  if (handle.view !== file) {
+    onIsolatedFlush(context, handle)
+    return
+  }
   handle.mappedBy = context.processes.hasMapped(caller.pid, file.ino) ? caller.pid : undefined
   file.isMappedAfterClose = handle.mappedBy !== undefined
   if (handle.lastClose === 'clean' || context.files.writerCount(file) > 1) return
@@ -46,7 +56,11 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
 export async function onRelease(context: FsContext, handle: OpenFile): Promise<void> {
   const { file } = handle
   const inode = context.engine.inodes.find(file.ino)
-  if (file.shadow === undefined || inode === undefined) return
+  if (handle.view.shadow === undefined || inode === undefined) return
+  if (handle.view !== file) {
+    await onIsolatedRelease(context, handle)
+    return
+  }
   if (!isAtomic(inode)) {
     await publishClosed(context, file)
     return
@@ -54,6 +68,20 @@ export async function onRelease(context: FsContext, handle: OpenFile): Promise<v
   if (context.files.writerCount(file) > 1) return
   if (hasDied(context, handle)) await discard(context, file, 'its last writer died')
   else await applyPolicy(context, file)
+}
+
+/**
+ * What an isolated handle has staged is its own, seen by nobody else, so nothing has to be dropped
+ * before the end of the handle, and the policy is applied to each by itself.
+ */
+async function onIsolatedRelease(context: FsContext, handle: OpenFile): Promise<void> {
+  const { view } = handle
+  const { flags } = context.engine.inodes.get(view.ino)
+  if (hasDied(context, handle)) await discardView(context, view, 'its writer died')
+  else if ((flags & INODE_ON_CLOSE_KEEP) !== 0) leaveView(context, handle)
+  else if ((flags & INODE_ON_CLOSE_DISCARD) !== 0)
+    await discardView(context, view, 'closing discards')
+  else await publishClosed(context, view)
 }
 
 /**
@@ -70,8 +98,8 @@ function hasDied({ processes }: FsContext, handle: OpenFile): boolean {
   return ['died', 'unknown'].includes(processes.state(mappedBy))
 }
 
-function isFlushMissing({ isFlushed, file }: OpenFile): boolean {
-  return !isFlushed || (file.isWrittenSinceFlush && file.hasXattrsSinceFlush)
+function isFlushMissing({ isFlushed, view }: OpenFile): boolean {
+  return !isFlushed || (view.isWrittenSinceFlush && view.hasXattrsSinceFlush)
 }
 
 /**
@@ -102,7 +130,8 @@ export async function publishIfClosed(context: FsContext, file: FileState): Prom
   if (writers.length === 0 || !areClosed || file.shadow?.broken !== undefined) return
   const isCertain = writers.every(({ isReleasing }) => isReleasing)
   if (!isCertain && (await context.processes.hasWriter(file.ino))) return
-  await publishGroup(context, file, { soon: false })
+  const views = isIsolated(context.engine.inodes.get(file.ino)) ? writers : [{ view: file }]
+  for (const { view } of views) await publishGroup(context, view, { soon: false })
 }
 
 /** truncate(2) opens no handle: without a writer it is a writer that has already closed. */

@@ -4,6 +4,7 @@ import { type Ino, TYPE_MASK, TYPE_SYMLINK, isDirectory, isFile } from '../store
 import { closedArePublished } from './close-policy.ts'
 import type { FsContext } from './context.ts'
 import { publishTogether } from './groups.ts'
+import { dropSettled, meantViews } from './isolation.ts'
 import { getDirent } from './names.ts'
 import type { Caller } from './operations.ts'
 import { MAY, assertMay } from './permission.ts'
@@ -29,9 +30,10 @@ export async function commitFiles(
   await closedArePublished(context)
   await publishTogether(
     context,
-    [...inos].map((ino) => files.file(ino)),
+    [...inos].flatMap((ino) => meantViews(context, files.file(ino), caller)),
     { soon: true },
   )
+  for (const ino of inos) dropSettled(context, files.file(ino))
   if (!engine.journal.isDurable) await engine.journal.flush()
 }
 

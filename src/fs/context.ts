@@ -5,13 +5,14 @@ import type { Engine } from '../txn/engine.ts'
 import type { Reaper } from '../txn/reaper.ts'
 import type { AccessTimes } from './access-times.ts'
 import type { FileTable } from './file-table.ts'
+import type { KernelAttributes } from './kernel-attributes.ts'
 import type { Awaitable, KernelCache } from './operations.ts'
 import type { Processes } from './processes.ts'
 import type { References } from './references.ts'
 
 export interface FilesystemOptions {
-  /** New files are opted in, wherever they are made. */
-  readonly atomicByDefault: boolean
+  /** What new files are, wherever they are made, unless their folder says more. */
+  readonly newFiles: 'ordinary' | 'shared' | 'isolated'
   /** Reading does not change the time of access. */
   readonly noAccessTimes: boolean
 }
@@ -23,6 +24,7 @@ export interface FsContext {
   readonly references: References
   readonly accessTimes: AccessTimes
   readonly kernel: KernelCache
+  readonly kernelAttributes: KernelAttributes
   readonly processes: Processes
   /** None where a volume is only used by a test. */
   readonly scrubber?: Scrubber

@@ -7,6 +7,7 @@ import { FsError } from '../errors.ts'
 import {
   FILE_SIZE_MAX,
   INODE_ATOMIC,
+  INODE_ISOLATED,
   INODE_ON_CLOSE_DISCARD,
   INODE_ON_CLOSE_KEEP,
   type Ino,
@@ -14,13 +15,16 @@ import {
   isAtomic,
   isDirectory,
   isFile,
+  isIsolated,
 } from '../store/inode.ts'
 import type { Change } from '../txn/change.ts'
+import type { FileState } from '../txn/shadow-fork.ts'
 import { assertAlive } from './alive.ts'
 import { commitFiles } from './commit-files.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { publishDurably } from './data.ts'
 import { GROUP_NAME, groupOf, publishGroup, setGroup } from './groups.ts'
+import { discardView, forEachMeantView, viewsOf } from './isolation.ts'
 import type { Caller } from './operations.ts'
 import { assertMutable } from './protection.ts'
 import { rollback } from './rollback.ts'
@@ -44,17 +48,22 @@ export const isControlName = (name: string): boolean =>
   name === PREFIX || name.startsWith(`${PREFIX}.`)
 
 /** The value of a control attribute. Throws FsError ENODATA or EINVAL. */
-export async function getControl(context: FsContext, ino: Ino, name: string): Promise<string> {
+export async function getControl(
+  context: FsContext,
+  ino: Ino,
+  name: string,
+  caller?: Caller,
+): Promise<string> {
   const inode = context.engine.inodes.get(ino)
   switch (name) {
     case 'user.atomic':
       if (!isAtomic(inode)) throw noData(name)
-      return '1'
+      return isIsolated(inode) ? 'isolated' : '1'
     case 'user.atomic.onclose':
       if (onCloseOf(inode) === 'publish') throw noData(name)
       return onCloseOf(inode)
     case 'user.atomic.state':
-      return describeState(context, inode)
+      return describeState(context, inode, caller)
     case 'user.atomic.limits':
       return describeLimits(context)
     case SCRUB_NAME:
@@ -105,11 +114,11 @@ export async function setControl(
       break
     case 'user.atomic.commit':
       if (isDirectory(inode)) await commitFiles(context, ino, raw, caller)
-      else await commitFile(context, inode)
+      else await commitFile(context, inode, caller)
       break
     case 'user.atomic.rollback':
       assertFile(inode, name)
-      await rollback(context, context.files.file(ino))
+      await rollbackFile(context, inode, caller)
       break
     case GROUP_NAME:
       assertFile(inode, name)
@@ -135,31 +144,71 @@ export async function removeControl(context: FsContext, ino: Ino, name: string):
   await setControl(context, ino, name, name === 'user.atomic' ? '0' : 'publish')
 }
 
+const ATOMIC_FLAGS: ReadonlyMap<string, number> = new Map([
+  ['0', 0],
+  ['1', INODE_ATOMIC],
+  ['shared', INODE_ATOMIC],
+  ['isolated', INODE_ATOMIC | INODE_ISOLATED],
+])
+const ATOMIC_MASK = INODE_ATOMIC | INODE_ISOLATED
+
 async function setAtomic(context: FsContext, inode: Inode, value: string): Promise<void> {
   assertFileOrDirectory(inode, 'user.atomic')
-  if (value === 'isolated') {
-    throw new FsError('EOPNOTSUPP', 'user.atomic=isolated is not supported by this version')
-  }
-  if (!['0', '1', 'shared'].includes(value)) {
-    throw new FsError('EINVAL', `user.atomic is 0, 1 or shared, not "${value}"`)
+  const flags = ATOMIC_FLAGS.get(value)
+  if (flags === undefined) {
+    throw new FsError('EINVAL', `user.atomic is 0, 1, shared or isolated, not "${value}"`)
   }
   assertMutable(inode)
-  const enable = value !== '0'
-  if (enable === isAtomic(inode)) return
+  if (flags === (inode.flags & ATOMIC_MASK)) return
   const set = (change: Change): void => {
     const draft = change.inode(inode.ino)
-    draft.flags = enable ? draft.flags | INODE_ATOMIC : draft.flags & ~INODE_ATOMIC
+    draft.flags = (draft.flags & ~ATOMIC_MASK) | flags
     draft.ctimeNs = context.engine.clock()
   }
   if (!isFile(inode)) {
     await changeFlags(context, set)
     return
   }
+  const changesIsolation = ((inode.flags ^ flags) & INODE_ISOLATED) !== 0
+  if (changesIsolation) await assertNotOpen(context, inode.ino)
   // What was written before opting in or out is published in the same commit.
   await context.kernel.invalidate(inode.ino)
   const file = context.files.file(inode.ino)
-  await publishGroup(context, file, { soon: false, also: set })
-  context.files.settle(file)
+  const publishing = publishGroup(context, file, {
+    soon: false,
+    also: (change) => {
+      if (changesIsolation && isInUse(context, file)) throw inUse(inode.ino)
+      set(change)
+    },
+  })
+  await publishing.finally(() => {
+    context.files.settle(file)
+  })
+  // What the kernel has learned before now it was told to keep.
+  if (changesIsolation) await context.kernel.invalidate(inode.ino)
+}
+
+/**
+ * Handles are either isolated or share what is staged, from the moment they are opened. A handle that
+ * is being closed is waited for: close(2) does not wait for it.
+ */
+async function assertNotOpen(context: FsContext, ino: Ino): Promise<void> {
+  const file = context.files.find(ino)
+  if (file === undefined) return
+  await Promise.all(context.files.handlesOf(file).map(async ({ releasing }) => releasing))
+  if (isInUse(context, file)) throw inUse(ino)
+}
+
+function isInUse({ files }: FsContext, file: FileState): boolean {
+  return files.isOpen(file.ino) || files.leftOf(file).length > 0
+}
+
+function inUse(ino: Ino): FsError {
+  return new FsError(
+    'EBUSY',
+    `Inode ${ino} is open, or has staged what a closed handle has left: isolation begins and ends ` +
+      'when nobody has the file open',
+  )
 }
 
 async function setOnClose(context: FsContext, inode: Inode, value: string): Promise<void> {
@@ -186,28 +235,50 @@ async function changeFlags(context: FsContext, set: (change: Change) => void): P
   })
 }
 
-async function commitFile(context: FsContext, inode: Inode): Promise<void> {
+async function commitFile(context: FsContext, inode: Inode, caller?: Caller): Promise<void> {
   assertFile(inode, 'user.atomic.commit')
+  const file = context.files.file(inode.ino)
+  if (isIsolated(inode)) {
+    await forEachMeantView(context, file, caller, async (view) => publishDurably(context, view))
+    return
+  }
   await context.kernel.invalidate(inode.ino)
-  await publishDurably(context, context.files.file(inode.ino))
+  await publishDurably(context, file)
 }
 
-async function describeState(context: FsContext, inode: Inode): Promise<string> {
+async function rollbackFile(context: FsContext, inode: Inode, caller?: Caller): Promise<void> {
+  const file = context.files.file(inode.ino)
+  if (!isIsolated(inode)) {
+    await rollback(context, file)
+    return
+  }
+  await forEachMeantView(context, file, caller, async (view) =>
+    discardView(context, view, 'rolled back'),
+  )
+}
+
+async function describeState(context: FsContext, inode: Inode, caller?: Caller): Promise<string> {
   const open = context.files.find(inode.ino)
   // A close does not wait for its discard, so this is how to learn that it is over, and seen to be.
   await open?.discarding?.catch(() => undefined)
   // Bytes that only the kernel has yet are staged too, as far as a program can tell.
-  if (open !== undefined && context.files.writerCount(open) > 0) {
+  if (open !== undefined && context.files.writerCount(open) > 0 && !isIsolated(inode)) {
     await context.kernel.invalidate(inode.ino)
   }
-  const fork = context.files.find(inode.ino)?.shadow
+  const file = context.files.find(inode.ino)
+  const views =
+    file === undefined ? [] : isIsolated(inode) ? viewsOf(context, file, caller) : [file]
+  const forks = views.flatMap(({ shadow }) => shadow ?? [])
+  const bases = views.map(({ shadow, base }) => shadow?.baseSeq ?? base?.commitSeq ?? Infinity)
+  const baseSeq = Math.min(inode.commitSeq, ...bases)
+  const broken = forks.find((fork) => fork.broken !== undefined)?.broken
   const lines = [
-    `state=${fork === undefined ? 'clean' : 'staged'}`,
-    `staged_bytes=${fork?.stagedBytes ?? 0}`,
+    `state=${forks.length === 0 ? 'clean' : 'staged'}`,
+    `staged_bytes=${forks.reduce((sum, { stagedBytes }) => sum + stagedBytes, 0)}`,
     `published_seq=${inode.commitSeq}`,
-    `base_seq=${fork?.baseSeq ?? inode.commitSeq}`,
+    `base_seq=${baseSeq}`,
   ]
-  if (fork?.broken !== undefined) lines.push(`broken=${fork.broken.code}`)
+  if (broken !== undefined) lines.push(`broken=${broken.code}`)
   return `${lines.join('\n')}\n`
 }
 

@@ -21,8 +21,8 @@ const COPIED_BYTES = 1024 * 1024
 /** Returns how many bytes were copied, 0 at the end of the source. Throws FsError. */
 export async function copyRange(context: FsContext, request: CopyRequest): Promise<number> {
   const { engine, files } = context
-  const source = files.handle(request.fh).file
-  const target = files.handle(request.targetFh).file
+  const source = files.handle(request.fh).view
+  const target = files.handle(request.targetFh).view
   engine.health.assertWritable()
   assertMutable(engine.inodes.get(target.ino))
   await publishOrdinary(context, source)
@@ -32,10 +32,14 @@ export async function copyRange(context: FsContext, request: CopyRequest): Promi
     const left = currentSize(engine, source) - request.offset
     const lengthBytes = Math.min(request.lengthBytes, left, SHARED_BYTES_MAX)
     if (lengthBytes <= 0) return 0
-    checkRange(request, source === target, lengthBytes)
+    checkRange(request, source.ino === target.ino, lengthBytes)
     copied = await copyLocked(context, { ...request, lengthBytes }, source, target)
   } finally {
     unlock()
+  }
+  if (target.isIsolated) {
+    context.kernelAttributes.changed(target.ino, {})
+    context.kernelAttributes.wrote(target.ino, request.targetOffset + copied)
   }
   await relieveIfFull(context, target)
   return copied

@@ -3,16 +3,17 @@ import { FsError } from '../errors.ts'
 import { INODE_IN_GROUP, type Ino, TYPE_FILE, TYPE_MASK, isAtomic, isFile } from '../store/inode.ts'
 import { countHoles, mustCount } from '../txn/holes.ts'
 import { publish } from '../txn/publish.ts'
-import { readFile } from '../txn/read.ts'
+import { currentSize, readFile } from '../txn/read.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
 import { mustWait, writersTurn } from '../txn/spill.ts'
 import { stageWrite } from '../txn/stage.ts'
 import { assertAlive } from './alive.ts'
-import { getAttributes, hasPrivileges, killPrivileges, truncate } from './attributes.ts'
+import { hasPrivileges, killPrivileges, truncate } from './attributes.ts'
 import { closedArePublished, onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { type OpenFile, assertWriter } from './file-table.ts'
 import { publishGroup } from './groups.ts'
+import { endView, noteUser, openHandle, viewForCache } from './isolation.ts'
 import { findDirent } from './names.ts'
 import { makeNodeNow, makeUnnamedNow, reapIfForgotten, referenced } from './namespace.ts'
 import { assertOpenable, assertWritableNow } from './protection.ts'
@@ -22,6 +23,8 @@ import {
   type Caller,
   type FileHandle,
   OPEN_ACCMODE,
+  OPEN_APPEND,
+  OPEN_DSYNC,
   OPEN_EXCL,
   OPEN_RDONLY,
   OPEN_TRUNC,
@@ -32,23 +35,38 @@ import {
 /** An ordinary file is published when it has this much staged, in blocks: 256 MiB. */
 const ORDINARY_STAGED_BLOCKS_MAX = 65_536
 
-export function open(context: FsContext, ino: Ino, flags: number): Awaitable<Opened> {
+export function open(
+  context: FsContext,
+  ino: Ino,
+  flags: number,
+  caller: Caller,
+): Awaitable<Opened> {
   const inode = context.engine.inodes.get(ino)
   if (!isFile(inode)) throw new FsError('EINVAL', `Inode ${ino} is not a regular file`)
   assertOpenable(inode, flags)
   assertAlive(context, ino)
   const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
   if (isWriter || (flags & OPEN_TRUNC) !== 0) context.engine.health.assertWritable()
-  const handle = context.files.open(ino, flags)
-  const opened = { fh: handle.fh, keepCache: true }
-  if ((flags & OPEN_TRUNC) === 0 || getAttributes(context, ino).size === 0) return opened
-  return truncate(context, handle.file, 0).then(
+  const handle = openHandle(context, ino, flags, caller)
+  const opened = openedAs(handle)
+  if (handle.view !== handle.file && (flags & OPEN_TRUNC) !== 0) {
+    context.kernelAttributes.changed(ino, { size: 0 })
+  }
+  if ((flags & OPEN_TRUNC) === 0 || currentSize(context.engine, handle.view) === 0) return opened
+  return truncate(context, handle.view, 0).then(
     () => opened,
     (error: unknown) => {
       context.files.close(handle)
+      endView(context, handle)
       throw error
     },
   )
+}
+
+/** The kernel's cache knows one content of a file, so handles with one of their own do not use it. */
+function openedAs({ fh, file, view }: OpenFile): Opened {
+  const isDirect = view !== file
+  return { fh, keepCache: !isDirect, isDirect }
 }
 
 export function create(
@@ -61,11 +79,11 @@ export function create(
 ): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }> {
   return whenRoom(context, () => {
     const existing = findDirent(context, parent, name)
-    if (existing !== undefined) return openExisting(context, existing.ino, name, flags)
+    if (existing !== undefined) return openExisting(context, existing.ino, name, flags, caller)
     const node = { parent, name, mode: TYPE_FILE | (mode & ~TYPE_MASK), caller }
     const attributes = makeNodeNow(context, node)
-    const handle = context.files.open(attributes.ino, flags)
-    return { attributes, opened: { fh: handle.fh, keepCache: true } }
+    const handle = openHandle(context, attributes.ino, flags, caller)
+    return { attributes, opened: openedAs(handle) }
   })
 }
 
@@ -79,8 +97,8 @@ export function makeUnnamed(
   return whenRoom(context, () => {
     const node = { parent, mode: TYPE_FILE | (mode & ~TYPE_MASK), caller }
     const attributes = makeUnnamedNow(context, node)
-    const handle = context.files.open(attributes.ino, flags)
-    return { attributes, opened: { fh: handle.fh, keepCache: true } }
+    const handle = openHandle(context, attributes.ino, flags, caller)
+    return { attributes, opened: openedAs(handle) }
   })
 }
 
@@ -90,11 +108,12 @@ function openExisting(
   ino: Ino,
   name: string,
   flags: number,
+  caller: Caller,
 ): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }> {
   const isUsable = (flags & OPEN_EXCL) === 0 && isFile(context.engine.inodes.get(ino))
   if (!isUsable) throw new FsError('EEXIST', `"${name}" exists`)
   const finish = (opened: Opened) => ({ attributes: referenced(context, ino), opened })
-  const opened = open(context, ino, flags)
+  const opened = open(context, ino, flags, caller)
   return opened instanceof Promise ? opened.then(finish) : finish(opened)
 }
 
@@ -103,13 +122,15 @@ export function read(
   fh: FileHandle,
   offset: number,
   lengthBytes: number,
+  forCache = false,
 ): Awaitable<readonly Uint8Array[]> {
-  const { file } = context.files.handle(fh)
-  context.accessTimes.touch(context.engine.inodes.get(file.ino))
-  if (file.sizeTaken !== undefined || mustCount(context.engine, file.ino)) {
-    return readSlowly(context, file, offset, lengthBytes)
+  const handle = context.files.handle(fh)
+  const view = forCache ? viewForCache(context, handle, offset + lengthBytes) : handle.view
+  context.accessTimes.touch(context.engine.inodes.get(view.ino))
+  if (view.sizeTaken !== undefined || mustCount(context.engine, view.ino)) {
+    return readSlowly(context, view, offset, lengthBytes)
   }
-  return readFile(context.engine, file, offset, lengthBytes)
+  return readFile(context.engine, view, offset, lengthBytes)
 }
 
 async function readSlowly(
@@ -134,20 +155,21 @@ export function write(
   try {
     engine.health.assertWritable()
     assertWriter(handle)
-    const { file } = handle
+    const { view } = handle
     // What the kernel has cached was allowed when it was written.
-    if (!request.fromCache) assertWritableNow(engine.inodes.get(file.ino))
-    file.isWrittenSinceFlush = true
-    if (file.isMappedAfterClose && request.fromCache) watchMappers(context, file)
+    if (!request.fromCache) assertWritableNow(engine.inodes.get(view.ino))
+    view.isWrittenSinceFlush = true
+    if (view.isMappedAfterClose && request.fromCache) watchMappers(context, view)
+    if (view.isIsolated && request.caller !== undefined) noteUser(context, handle, request.caller)
     const needsCare =
-      file.lock.isHeld ||
+      view.lock.isHeld ||
       mustWait(engine) ||
-      mustCount(engine, file.ino) ||
-      (request.killPrivileges && hasPrivileges(engine.inodes.get(file.ino)))
+      mustCount(engine, view.ino) ||
+      (request.killPrivileges && hasPrivileges(engine.inodes.get(view.ino)))
     if (needsCare) return writeSlowly(context, handle, request)
-    writeNow(context, file, request)
-    if (isFull(file)) return relieveIfFull(context, file).then(() => request.data.length)
-    return request.data.length
+    writeNow(context, view, request)
+    if (isFull(view)) return relieveIfFull(context, view).then(() => request.data.length)
+    return isSynchronous(view, request) ? syncWrite(context, view, request) : request.data.length
   } catch (error) {
     if (isFullForNow(context, error)) return writeSlowly(context, handle, request)
     loseWrite(context, handle, request, error)
@@ -161,10 +183,32 @@ function isFullForNow({ engine }: FsContext, error: unknown): boolean {
   return isFull && engine.store.allocator.pendingCount > 0
 }
 
-function writeNow(context: FsContext, file: FileState, request: WriteRequest): void {
+function writeNow(
+  { engine, kernelAttributes }: FsContext,
+  file: FileState,
+  request: WriteRequest,
+): void {
   // The kernel's own time comes after the pages, or not at all where the file has it already.
   const options = { takeMemory: () => request.takeMemory(), keepTime: request.fromCache }
-  stageWrite(context.engine, file, request.offset, request.data, options)
+  // The kernel knows one size of a file, and each view of an isolated one may have another.
+  const isAppending = file.isIsolated && ((request.openFlags ?? 0) & OPEN_APPEND) !== 0
+  const offset = isAppending ? currentSize(engine, file) : request.offset
+  stageWrite(engine, file, offset, request.data, options)
+  if (file.isIsolated) kernelAttributes.wrote(file.ino, request.offset + request.data.length)
+}
+
+/** Past its cache the kernel leaves it to us to make a write through O_SYNC or O_DSYNC durable. */
+function isSynchronous({ isIsolated }: FileState, { openFlags = 0 }: WriteRequest): boolean {
+  return isIsolated && (openFlags & OPEN_DSYNC) !== 0
+}
+
+async function syncWrite(
+  context: FsContext,
+  view: FileState,
+  { data }: WriteRequest,
+): Promise<number> {
+  await publishDurably(context, view)
+  return data.length
 }
 
 async function writeSlowly(
@@ -173,19 +217,19 @@ async function writeSlowly(
   request: WriteRequest,
 ): Promise<number> {
   const { engine } = context
-  const { file } = handle
-  const unlock = await file.lock.acquire()
+  const { view } = handle
+  const unlock = await view.lock.acquire()
   try {
-    if (request.killPrivileges) await dropPrivileges(context, file.ino)
+    if (request.killPrivileges) await dropPrivileges(context, view.ino)
     // The rest of a block that is written in part must be known.
-    if (mustCount(engine, file.ino)) await countHoles(engine, file.ino)
-    if (file.shadow !== undefined) await writersTurn(engine, file.shadow)
+    if (mustCount(engine, view.ino)) await countHoles(engine, view.ino)
+    if (view.shadow !== undefined) await writersTurn(engine, view.shadow)
     try {
-      writeNow(context, file, request)
+      writeNow(context, view, request)
     } catch (error) {
       if (!isFullForNow(context, error)) throw error
       await engine.checkpointer.run()
-      writeNow(context, file, request)
+      writeNow(context, view, request)
     }
   } catch (error) {
     loseWrite(context, handle, request, error)
@@ -193,7 +237,7 @@ async function writeSlowly(
   } finally {
     unlock()
   }
-  return request.data.length
+  return isSynchronous(view, request) ? syncWrite(context, view, request) : request.data.length
 }
 
 /**
@@ -206,7 +250,7 @@ function loseWrite(
   request: WriteRequest,
   error: unknown,
 ): void {
-  const { shadow } = handle.file
+  const { shadow } = handle.view
   if (!request.fromCache || shadow === undefined || !(error instanceof FsError)) return
   if (!isAtomic(context.engine.inodes.get(handle.file.ino))) return
   const why = 'A write to the file was lost, so it cannot be published; roll it back'
@@ -241,6 +285,11 @@ export async function release(context: FsContext, fh: FileHandle): Promise<void>
   const handle = context.files.handle(fh)
   if (handle.isReleasing) throw new FsError('EBADF', `File handle ${fh} is being closed`)
   handle.isReleasing = true
+  handle.releasing = releaseNow(context, handle)
+  await handle.releasing
+}
+
+async function releaseNow(context: FsContext, handle: OpenFile): Promise<void> {
   try {
     if (handle.isWriter) await onRelease(context, handle)
   } catch (error) {
@@ -250,6 +299,7 @@ export async function release(context: FsContext, fh: FileHandle): Promise<void>
     )
   } finally {
     context.files.close(handle)
+    endView(context, handle)
     reapIfForgotten(context, handle.file.ino)
   }
 }
@@ -262,13 +312,17 @@ export async function release(context: FsContext, fh: FileHandle): Promise<void>
  * the death that follows drops it. Nobody gets to see this answer.
  */
 export async function fsync(context: FsContext, fh: FileHandle, caller?: Caller): Promise<void> {
-  const { file } = context.files.handle(fh)
-  const isAtomicUpdate = file.shadow !== undefined && isAtomic(context.engine.inodes.get(file.ino))
+  const { view, isWriter } = context.files.handle(fh)
+  if (view.isIsolated && !isWriter) {
+    await flushDurably(context)
+    return
+  }
+  const isAtomicUpdate = view.shadow !== undefined && isAtomic(context.engine.inodes.get(view.ino))
   const pid = caller?.pid ?? 0
   if (isAtomicUpdate && context.processes.isKilled(pid)) {
     throw new FsError('EINTR', `Process ${pid} was killed, maybe in the middle of a write`)
   }
-  await publishDurably(context, file)
+  await publishDurably(context, view)
 }
 
 /** Publishes what is staged and returns when that, and everything before, is durable. */
@@ -277,6 +331,16 @@ export async function publishDurably(context: FsContext, file: FileState): Promi
   engine.health.assertDurable()
   await closedArePublished(context)
   const isGrouped = (engine.inodes.get(file.ino).flags & INODE_IN_GROUP) !== 0
-  if (file.shadow !== undefined || isGrouped) await publishGroup(context, file, { soon: true })
+  // A view goes on to what is published now, also when it has nothing staged.
+  const mustPublish = file.shadow !== undefined || isGrouped || file.isIsolated
+  if (mustPublish) await publishGroup(context, file, { soon: true })
   if (!engine.journal.isDurable) await engine.journal.flush()
+}
+
+/** Returns when everything that was published before is durable. */
+async function flushDurably(context: FsContext): Promise<void> {
+  const { health, journal } = context.engine
+  health.assertDurable()
+  await closedArePublished(context)
+  if (!journal.isDurable) await journal.flush()
 }

@@ -16,6 +16,10 @@ export type CloseKind = 'clean' | 'died'
 export interface OpenFile {
   readonly fh: FileHandle
   readonly file: FileState
+  /** What it reads and stages: the state of the file, or one of its own if the file is isolated. */
+  readonly view: FileState
+  /** Processes that have opened the handle, or written through it, if the file is isolated. */
+  readonly users: Set<number>
   readonly isWriter: boolean
   lastClose: CloseKind
   /** Who closed its descriptor last and kept the file mapped. */
@@ -25,6 +29,8 @@ export interface OpenFile {
   /** Whether any descriptor was closed yet. */
   isFlushed: boolean
   isReleasing: boolean
+  /** Resolves when it is closed, once that has begun. */
+  releasing: Promise<void> | undefined
 }
 
 /** Throws FsError EBADF for a handle that is open for reading only. */
@@ -43,6 +49,7 @@ export class FileTable {
   private readonly handles = new Map<FileHandle, OpenFile>()
   private readonly directories = new Map<FileHandle, OpenDirectory>()
   private readonly handleCounts = new Map<FileState, { all: number; writers: number }>()
+  private readonly left = new Map<FileState, FileState[]>()
   private nextHandle = 1
   /** Publishes of files that are being closed; none of these promises rejects. */
   readonly closing = new Set<Promise<unknown>>()
@@ -71,7 +78,36 @@ export class FileTable {
     return [...this.files.values()].filter((file) => file.shadow !== undefined)
   }
 
-  open(ino: Ino, flags: number): OpenFile {
+  /** Views of an isolated file: those of its handles, and what closed handles have left staged. */
+  views(file: FileState): FileState[] {
+    return [...this.handlesOf(file).map(({ view }) => view), ...this.leftOf(file)]
+  }
+
+  /** Views that keep something staged although their handles are closed. */
+  leftOf(file: FileState): readonly FileState[] {
+    return this.left.get(file) ?? []
+  }
+
+  /** Keeps what a view has staged beyond its handle. */
+  leave(file: FileState, view: FileState): void {
+    this.left.set(file, [...this.leftOf(file), view])
+  }
+
+  /** Forgets a view that was left, and has nothing staged any more. */
+  take(file: FileState, view: FileState): void {
+    const rest = this.leftOf(file).filter((other) => other !== view)
+    if (rest.length > 0) this.left.set(file, rest)
+    else this.left.delete(file)
+    this.settle(file)
+  }
+
+  /** Isolated files that anything is staged for. */
+  isolated(): FileState[] {
+    const open = [...this.handles.values()].filter(({ file, view }) => view !== file)
+    return [...new Set([...open.map(({ file }) => file), ...this.left.keys()])]
+  }
+
+  open(ino: Ino, flags: number, isIsolated = false): OpenFile {
     const file = this.file(ino)
     // O_RDONLY | O_TRUNC stages too, so closing it has to end what it staged.
     const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY || (flags & OPEN_TRUNC) !== 0
@@ -79,10 +115,13 @@ export class FileTable {
     const handle: OpenFile = {
       fh,
       file,
+      view: isIsolated ? new FileState(ino, file) : file,
+      users: new Set(),
       isWriter,
       lastClose: 'clean',
       isFlushed: false,
       isReleasing: false,
+      releasing: undefined,
       mappedBy: undefined,
       mapperEnd: undefined,
     }
@@ -108,7 +147,11 @@ export class FileTable {
   }
 
   writers(file: FileState): OpenFile[] {
-    return [...this.handles.values()].filter((handle) => handle.file === file && handle.isWriter)
+    return this.handlesOf(file).filter(({ isWriter }) => isWriter)
+  }
+
+  handlesOf(file: FileState): OpenFile[] {
+    return [...this.handles.values()].filter((handle) => handle.file === file)
   }
 
   isOpen(ino: Ino): boolean {
@@ -119,6 +162,7 @@ export class FileTable {
   /** Forgets a file that nobody has open, nothing is staged for, and nobody has to wait for. */
   settle(file: FileState): void {
     if (this.handleCounts.has(file) || file.shadow !== undefined || file.lock.isHeld) return
+    if (this.left.has(file) || this.files.get(file.ino) !== file) return
     if (file.resizing !== undefined || file.discarding !== undefined) return
     this.files.delete(file.ino)
   }

@@ -37,12 +37,15 @@ import type {
   IoctlRequest,
   KernelCache,
   Opened,
+  ReadHow,
   RenameRequest,
   WriteRequest,
   XattrSetter,
 } from './operations.ts'
 import type { Processes } from './processes.ts'
 import type { Scrubber } from '../scrub/scrubber.ts'
+import { dropCached, dropViews, isolatedAttributes } from './isolation.ts'
+import { KernelAttributes } from './kernel-attributes.ts'
 import { References } from './references.ts'
 import { rename } from './rename.ts'
 import { seek } from './seek.ts'
@@ -77,7 +80,11 @@ export class Filesystem implements FilesystemOperations {
     const accessTimes = new AccessTimes(parts.engine, parts.options.noAccessTimes)
     const files = new FileTable()
     const references = new References()
-    this.context = { ...parts, reaper, files, references, accessTimes }
+    const kernelAttributes = new KernelAttributes(parts.kernel)
+    this.context = { ...parts, reaper, files, references, accessTimes, kernelAttributes }
+    parts.engine.onIsolatedChange = (before) => {
+      if (kernelAttributes.published(before)) dropCached(this.context, before.ino)
+    }
   }
 
   lookup(parent: Ino, name: string): Attributes | undefined {
@@ -90,15 +97,21 @@ export class Filesystem implements FilesystemOperations {
 
   forget(ino: Ino, count: number): void {
     if (!this.context.references.drop(ino, count)) return
+    this.context.kernelAttributes.forget(ino)
     const inode = this.context.engine.inodes.find(ino)
     if (inode?.nlink === 0) names.reapIfForgotten(this.context, ino)
     else this.evict(ino)
   }
 
-  getAttributes(ino: Ino): Awaitable<Attributes> {
+  getAttributes(ino: Ino, caller?: Caller, fh?: FileHandle): Awaitable<Attributes> {
+    const get = (): Awaitable<Attributes> => {
+      const attributes = getAttributes(this.context, ino, caller)
+      if (caller === undefined || attributes.isVolatile !== true) return attributes
+      return isolatedAttributes(this.context, attributes, caller, fh)
+    }
     const resizing = this.context.files.find(ino)?.resizing
-    if (resizing !== undefined) return resizing.then(() => getAttributes(this.context, ino))
-    return getAttributes(this.context, ino)
+    const mayWait = caller === undefined || this.context.processes.asksUnlocked(caller.pid)
+    return resizing === undefined || !mayWait ? get() : resizing.then(get)
   }
 
   setAttributes(ino: Ino, changes: AttributeChanges): Awaitable<Attributes> {
@@ -148,8 +161,8 @@ export class Filesystem implements FilesystemOperations {
     return rename(this.context, request)
   }
 
-  open(ino: Ino, flags: number, _caller: Caller): Awaitable<Opened> {
-    return data.open(this.context, ino, flags)
+  open(ino: Ino, flags: number, caller: Caller): Awaitable<Opened> {
+    return data.open(this.context, ino, flags, caller)
   }
 
   create(
@@ -162,8 +175,13 @@ export class Filesystem implements FilesystemOperations {
     return data.create(this.context, parent, name, mode, flags, caller)
   }
 
-  read(fh: FileHandle, offset: number, lengthBytes: number): Awaitable<readonly Uint8Array[]> {
-    return data.read(this.context, fh, offset, lengthBytes)
+  read(
+    fh: FileHandle,
+    offset: number,
+    lengthBytes: number,
+    how?: ReadHow,
+  ): Awaitable<readonly Uint8Array[]> {
+    return data.read(this.context, fh, offset, lengthBytes, how?.forCache)
   }
 
   write(fh: FileHandle, request: WriteRequest): Awaitable<number> {
@@ -241,8 +259,8 @@ export class Filesystem implements FilesystemOperations {
     }
   }
 
-  getXattr(ino: Ino, name: string): Awaitable<Uint8Array> {
-    return xattrs.getXattr(this.context, ino, name)
+  getXattr(ino: Ino, name: string, caller?: Caller): Awaitable<Uint8Array> {
+    return xattrs.getXattr(this.context, ino, name, caller)
   }
 
   setXattr(
@@ -267,8 +285,10 @@ export class Filesystem implements FilesystemOperations {
 
   /** What closing makes of a process that was killed meanwhile. */
   private noteXattrs(ino: Ino): void {
-    const file = this.context.files.find(ino)
-    if (file !== undefined) file.hasXattrsSinceFlush = true
+    const { files } = this.context
+    const file = files.find(ino)
+    if (file === undefined) return
+    for (const each of [file, ...files.views(file)]) each.hasXattrsSinceFlush = true
   }
 
   /**
@@ -316,6 +336,7 @@ export class Filesystem implements FilesystemOperations {
     const errors: unknown[] = []
     await this.writeBack().catch((error: unknown) => errors.push(error))
     for (const file of files.staged()) discardLocked(engine, file)
+    for (const file of files.isolated()) dropViews(this.context, file)
     for (const ino of references.all()) {
       if (engine.inodes.find(ino)?.nlink === 0) reaper.addOrphan(ino)
     }

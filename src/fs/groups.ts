@@ -3,7 +3,7 @@
  * whichever of them is published, in one commit.
  */
 import { FsError } from '../errors.ts'
-import { INODE_IN_GROUP, type Ino, type Inode, isAtomic } from '../store/inode.ts'
+import { INODE_IN_GROUP, type Ino, type Inode, isAtomic, isIsolated } from '../store/inode.ts'
 import { xattrKey } from '../store/keys.ts'
 import { publish, publishAll } from '../txn/publish.ts'
 import type { PublishOptions } from '../txn/publish-ops.ts'
@@ -85,11 +85,12 @@ export async function publishTogether(
 function membersWith(context: FsContext, file: FileState): FileState[] {
   const { engine, files } = context
   const inode = engine.inodes.get(file.ino)
-  const group = isAtomic(inode) ? groupOf(context, inode) : undefined
+  const group = isAtomic(inode) && !isIsolated(inode) ? groupOf(context, inode) : undefined
   if (group === undefined) return [file]
   const others = files.all().filter((other) => {
     const found = other === file ? undefined : engine.inodes.find(other.ino)
     if (found === undefined || found.uid !== inode.uid || !isAtomic(found)) return false
+    if (isIsolated(found)) return false
     return groupOf(context, found) === group
   })
   return [file, ...others]

@@ -2,6 +2,7 @@
 import { FsError } from '../errors.ts'
 import {
   INODE_ATOMIC,
+  INODE_ISOLATED,
   INODE_NO_ACCESS_TIME,
   INODE_NO_DUMP,
   INODE_ON_CLOSE_DISCARD,
@@ -21,6 +22,7 @@ import { inheritAcl } from './acl-xattrs.ts'
 import { assertAlive } from './alive.ts'
 import { getAttributes } from './attributes.ts'
 import { type FsContext, whenRoom } from './context.ts'
+import { dropViews } from './isolation.ts'
 import {
   addName,
   checkDirectory,
@@ -37,7 +39,16 @@ import { assertSpaceForMetadata } from './space.ts'
 const SET_GROUP_ID = 0o2000
 const ATTRIBUTES_INHERITED = INODE_NO_DUMP | INODE_NO_ACCESS_TIME
 const INHERITED_FLAGS =
-  INODE_ATOMIC | INODE_ON_CLOSE_DISCARD | INODE_ON_CLOSE_KEEP | ATTRIBUTES_INHERITED
+  INODE_ATOMIC |
+  INODE_ISOLATED |
+  INODE_ON_CLOSE_DISCARD |
+  INODE_ON_CLOSE_KEEP |
+  ATTRIBUTES_INHERITED
+const FLAGS_BY_DEFAULT = {
+  ordinary: 0,
+  shared: INODE_ATOMIC,
+  isolated: INODE_ATOMIC | INODE_ISOLATED,
+} as const
 const SYMLINK_LENGTH_MAX = 4095
 const LINK_COUNT_MAX = 0x7fff_ffff
 
@@ -75,7 +86,7 @@ export function referenced(context: FsContext, ino: Ino): Attributes {
   assertAlive(context, ino)
   const attributes = getAttributes(context, ino)
   context.references.add(ino)
-  return attributes
+  return context.kernelAttributes.asBelieved(attributes)
 }
 
 export function makeNode(context: FsContext, node: NewNode): Awaitable<Attributes> {
@@ -136,7 +147,8 @@ function inodeFor(context: FsContext, node: UnnamedNode, now: bigint): Inode {
     inode.parent = node.parent
   }
   if (type === TYPE_DIRECTORY || type === TYPE_FILE) inode.flags |= parent.flags & INHERITED_FLAGS
-  if (type === TYPE_FILE && context.options.atomicByDefault) inode.flags |= INODE_ATOMIC
+  const isOptedIn = (inode.flags & INODE_ATOMIC) !== 0
+  if (type === TYPE_FILE && !isOptedIn) inode.flags |= FLAGS_BY_DEFAULT[context.options.newFiles]
   return inode
 }
 
@@ -234,6 +246,7 @@ export function reapIfForgotten(context: FsContext, ino: Ino): void {
   }
   if (file !== undefined) {
     discardLocked(context.engine, file)
+    dropViews(context, file)
     context.files.settle(file)
   }
   context.reaper.addOrphan(ino)

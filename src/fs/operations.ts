@@ -38,6 +38,8 @@ export interface Attributes {
   readonly mtimeNs: bigint
   readonly ctimeNs: bigint
   readonly btimeNs: bigint
+  /** Whether they may change without a call through the mount, so that the kernel must ask. */
+  readonly isVolatile?: boolean
 }
 
 /** What SETATTR asks to change; what is absent stays. */
@@ -62,11 +64,15 @@ export const OPEN_RDONLY = 0o0
 export const OPEN_EXCL = 0o200
 export const OPEN_TRUNC = 0o1000
 export const OPEN_APPEND = 0o2000
+/** O_DSYNC, which is part of O_SYNC, too. */
+export const OPEN_DSYNC = 0o10000
 
 export interface Opened {
   readonly fh: FileHandle
   /** Whether the kernel may keep what it has cached of the content. */
   readonly keepCache: boolean
+  /** Whether every read and write is to be passed on, and none answered by the kernel's cache. */
+  readonly isDirect?: boolean
 }
 
 /** One entry of a directory. `nextOffset` continues a listing behind it. */
@@ -85,6 +91,9 @@ export interface WriteRequest {
   readonly fromCache: boolean
   /** Whether the file must lose set-user-id, set-group-id and capabilities. */
   readonly killPrivileges: boolean
+  /** The status flags of the descriptor, as open(2) has them. */
+  readonly openFlags?: number
+  readonly caller?: Caller
   /**
    * Keeps the memory behind `data` for the filesystem beyond the call, and returns what gives it
    * back. Only when `data` is page-aligned and large is it worth it.
@@ -97,6 +106,11 @@ export interface XattrSetter {
   readonly caller?: Caller
   /** Whether who sets an ACL is not of the file's group. */
   readonly killsSetGroupId?: boolean
+}
+
+export interface ReadHow {
+  /** Whether the kernel reads for its cache, which all handles share. */
+  readonly forCache: boolean
 }
 
 export interface CopyRequest {
@@ -143,7 +157,11 @@ export interface FilesystemOperations {
   remember(ino: Ino): Attributes
   /** The kernel drops `count` references. */
   forget(ino: Ino, count: number): void
-  getAttributes(ino: Ino): Awaitable<Attributes>
+  /**
+   * `caller` is who asks with stat(2), or, through the handle `fh`, to seek to the end; the kernel holds
+   * its lock of the inode then. Nobody asks for what is not told to a program.
+   */
+  getAttributes(ino: Ino, caller?: Caller, fh?: FileHandle): Awaitable<Attributes>
   setAttributes(ino: Ino, changes: AttributeChanges, caller: Caller): Awaitable<Attributes>
   readLink(ino: Ino): Awaitable<Uint8Array>
 
@@ -171,7 +189,12 @@ export interface FilesystemOperations {
     caller: Caller,
   ): Awaitable<{ readonly attributes: Attributes; readonly opened: Opened }>
   /** Bytes from `offset` on, fewer only at the end of the file; in pieces, none of them copied twice. */
-  read(fh: FileHandle, offset: number, lengthBytes: number): Awaitable<readonly Uint8Array[]>
+  read(
+    fh: FileHandle,
+    offset: number,
+    lengthBytes: number,
+    how?: ReadHow,
+  ): Awaitable<readonly Uint8Array[]>
   /** Stages bytes; returns how many. */
   write(fh: FileHandle, request: WriteRequest): Awaitable<number>
   /** close(2) of one descriptor; a handle may see several. */
@@ -208,7 +231,7 @@ export interface FilesystemOperations {
 
   statistics(): Awaitable<FilesystemStatistics>
 
-  getXattr(ino: Ino, name: string): Awaitable<Uint8Array>
+  getXattr(ino: Ino, name: string, caller?: Caller): Awaitable<Uint8Array>
   /** `flags`: 1 = XATTR_CREATE, 2 = XATTR_REPLACE. */
   setXattr(
     ino: Ino,
@@ -236,6 +259,13 @@ export interface KernelCache {
    * must not hold that lock until this is done.
    */
   resize(ino: Ino, size: number, how?: ResizeHow): Promise<void>
+  /** Whether it keeps sizes and times of files by itself, whatever answers say. Default: no. */
+  readonly ownsAttributes?: boolean
+  /**
+   * Makes it take the time of the modification that attributes have, and their size if that is another.
+   * Takes the kernel's lock of the inode, as `resize` does.
+   */
+  adopt?(attributes: Attributes, isResized: boolean): Promise<void>
 }
 
 export interface ResizeHow {

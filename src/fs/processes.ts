@@ -18,6 +18,16 @@ export interface Processes {
   isKilled(pid: number): boolean
   /** Whether a process has a shared mapping of a file, which outlives its descriptors. */
   hasMapped(pid: number, ino: Ino): boolean
+  /** The process that a thread belongs to; the number itself where that cannot be seen. */
+  processOf(thread: number): number
+  /** The process that a thread belongs to, its parent, and so on. */
+  lineOf(thread: number): readonly number[]
+  /**
+   * Whether a thread that asks for attributes does so without the kernel's lock of the inode, so that the
+   * answer may wait for what takes that lock: it is in stat(2) or write(2), and not in setxattr(2), which
+   * checks permissions under the lock, or lseek(2).
+   */
+  asksUnlocked(thread: number): boolean
   /** Whether any process has a file of this mount open for writing. */
   hasWriter(ino: Ino): Promise<boolean>
   /** Groups and capabilities of a thread; undefined for one that cannot be seen. */
@@ -27,6 +37,16 @@ export interface Processes {
 /** How often a process that is between two programs is looked at again. */
 const EXEC_POLL_MS = 1
 const EXEC_POLL_COUNT_MAX = 2000
+
+/** How far up a process is looked for that has a file open. */
+const ANCESTORS_MAX = 16
+
+/** stat, fstat, lstat, newfstatat, statx; write, pwrite64, writev, pwritev, pwritev2: by their numbers. */
+const UNLOCKED_CALLS: ReadonlySet<number> = new Set(
+  process.arch === 'arm64'
+    ? [79, 80, 291, 64, 68, 66, 70, 287]
+    : [4, 5, 6, 262, 332, 1, 18, 20, 296, 328],
+)
 
 /** PF_EXITING in a task's flags. */
 const EXITING = 0x4
@@ -62,6 +82,11 @@ export function parseStatus(status: string): Phase {
 export function hasKillPending(status: string): boolean {
   const pending = /^SigPnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? ''
   return (parseInt(pending.slice(-8), 16) & SIGKILL_BIT) !== 0
+}
+
+/** Reads a number out of `/proc/PID/status`; 0 if it is not there. */
+function numberIn(status: string, name: 'Tgid' | 'PPid'): number {
+  return Number(new RegExp(`^${name}:\\s*(\\d+)$`, 'm').exec(status)?.[1] ?? 0)
 }
 
 /** Reads `/proc/PID/maps`: `address permissions offset device inode path` on each line. */
@@ -111,6 +136,35 @@ export class ProcFilesystem implements Processes {
     try {
       if (phaseOf(pid) !== 'running') return false
       return hasSharedMapping(readFileSync(`/proc/${pid}/maps`, 'latin1'), ino)
+    } catch {
+      return false
+    }
+  }
+
+  processOf(thread: number): number {
+    return this.lineOf(thread, 1)[0] ?? thread
+  }
+
+  lineOf(thread: number, countMax = ANCESTORS_MAX): readonly number[] {
+    const line: number[] = []
+    try {
+      for (let pid = thread; pid > 0 && line.length < countMax;) {
+        // Only this file is safe to read of a process that may wait for us.
+        const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+        line.push(numberIn(status, 'Tgid'))
+        pid = numberIn(status, 'PPid')
+      }
+    } catch {
+      // One that /proc hides, or that has ended, ends the line.
+    }
+    return line
+  }
+
+  asksUnlocked(thread: number): boolean {
+    if (thread <= 0) return false
+    try {
+      const call = /^\d+/.exec(readFileSync(`/proc/${thread}/syscall`, 'latin1'))?.[0]
+      return call !== undefined && UNLOCKED_CALLS.has(Number(call))
     } catch {
       return false
     }

@@ -38,7 +38,9 @@ function stagedAtomic(context: FsContext, request: RenameRequest): FileState[] {
   ]
   return dirents.flatMap((dirent) => {
     const file = dirent === undefined ? undefined : context.files.find(dirent.ino)
-    if (file?.shadow === undefined) return []
+    if (file === undefined) return []
+    const isStaged = [file, ...context.files.views(file)].some(({ shadow }) => shadow !== undefined)
+    if (!isStaged) return []
     return isAtomic(context.engine.inodes.get(file.ino)) ? [file] : []
   })
 }

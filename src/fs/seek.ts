@@ -14,14 +14,15 @@ export async function seek(
   offset: number,
   whence: number,
 ): Promise<number> {
-  const { file } = context.files.handle(fh)
+  const { file, view } = context.files.handle(fh)
   if (whence !== SEEK_DATA && whence !== SEEK_HOLE) {
     throw new FsError('EINVAL', `Cannot seek with whence ${whence}`)
   }
   // What only the kernel has yet is no hole.
-  if (context.files.writerCount(file) > 0 || file.isMappedAfterClose) {
+  const isCached = context.files.writerCount(file) > 0 || file.isMappedAfterClose
+  if (isCached && view === file) {
     await context.kernel.invalidate(file.ino)
   }
   const find = whence === SEEK_DATA ? seekData : seekHole
-  return find(context.engine, file, offset)
+  return find(context.engine, view, offset)
 }

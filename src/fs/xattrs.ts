@@ -44,9 +44,14 @@ function find(context: FsContext, ino: Ino, name: string): Uint8Array | undefine
   return context.engine.store.metadata.get(xattrKey(ino, name))
 }
 
-export function getXattr(context: FsContext, ino: Ino, name: string): Awaitable<Uint8Array> {
+export function getXattr(
+  context: FsContext,
+  ino: Ino,
+  name: string,
+  caller?: Caller,
+): Awaitable<Uint8Array> {
   if (isControlName(name)) {
-    return getControl(context, ino, name).then((value) => Buffer.from(value, 'latin1'))
+    return getControl(context, ino, name, caller).then((value) => Buffer.from(value, 'latin1'))
   }
   checkName(name)
   const value = find(context, ino, name)

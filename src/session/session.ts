@@ -23,7 +23,7 @@ export interface SessionOptions {
   /** What the mount table shows as the source. */
   readonly source: string
   readonly readOnly: boolean
-  readonly atomicByDefault: boolean
+  readonly newFiles: 'ordinary' | 'shared' | 'isolated'
   readonly noAccessTimes: boolean
   readonly allowOther: boolean
   /** Standard options for mount(8), as they are. */
@@ -134,7 +134,7 @@ function makeFilesystem(
     processes: new ProcFilesystem(options.mountpoint),
     scrubber: makeScrubber(volume, options.log),
     options: {
-      atomicByDefault: options.atomicByDefault,
+      newFiles: options.newFiles,
       noAccessTimes: options.noAccessTimes || options.readOnly,
     },
     log: options.log,

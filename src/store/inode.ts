@@ -20,6 +20,8 @@ export const INODE_NO_DUMP = 64
 export const INODE_NO_ACCESS_TIME = 128
 /** Has a group with which it is published; saves a look into the index as well. */
 export const INODE_IN_GROUP = 256
+/** Atomic, with a shadow fork for each handle. */
+export const INODE_ISOLATED = 512
 
 /** The mask and values of st_mode's file type. */
 export const TYPE_MASK = 0o170000
@@ -95,6 +97,9 @@ export function newInode(ino: Ino, mode: number, nowNs: bigint): Inode {
 export const isDirectory = (inode: Inode): boolean => (inode.mode & TYPE_MASK) === TYPE_DIRECTORY
 export const isFile = (inode: Inode): boolean => (inode.mode & TYPE_MASK) === TYPE_FILE
 export const isAtomic = (inode: Inode): boolean => (inode.flags & INODE_ATOMIC) !== 0
+/** Whether each handle of a file has a version and a shadow fork of its own. */
+export const isIsolated = (inode: Inode): boolean =>
+  isAtomic(inode) && (inode.flags & INODE_ISOLATED) !== 0
 
 export function encodeInode(inode: Inode): Uint8Array {
   const out = new ByteWriter(Buffer.allocUnsafe(FIXED_SIZE + inode.target.length))

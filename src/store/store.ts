@@ -188,7 +188,15 @@ export class Store {
       return
     }
     this.allocator.unmap(block)
-    this.homeWrites.drop(block)
+    // What is borrowed keeps its content, also if that is still on its way home.
+    if (!this.allocator.isBorrowed(block)) this.homeWrites.drop(block)
+  }
+
+  /** A block that was borrowed is not needed any more. */
+  giveBack(block: BlockNo): void {
+    this.allocator.giveBack(block)
+    const isKept = this.allocator.isMapped(block) || this.allocator.isBorrowed(block)
+    if (!isKept) this.homeWrites.drop(block)
   }
 }
 

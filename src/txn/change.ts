@@ -14,6 +14,7 @@ import {
 import { direntKey, inodeKey, orphanKey, pendingMapKey, xattrKey } from '../store/keys.ts'
 import type { Op } from '../store/ops.ts'
 import { opSize } from '../journal/record.ts'
+import type { ByteRanges } from './byte-ranges.ts'
 import type { Inodes } from './inodes.ts'
 
 const EMPTY = new Uint8Array(0)
@@ -21,6 +22,12 @@ const EMPTY = new Uint8Array(0)
 export class Change {
   readonly drafts = new Map<Ino, Inode>()
   readonly removed = new Set<Ino>()
+  /** What it writes to files, where that is known byte by byte. */
+  readonly written = new Map<Ino, ByteRanges>()
+  /** Files that content is cut off from, also where the size is the same in the end. */
+  readonly cut = new Set<Ino>()
+  /** Leaves in which a new generation of a map differs already, where that is known. */
+  readonly touchedLeaves = new Map<Ino, Iterable<number>>()
   private readonly inodes: Inodes
   private readonly ops: Op[] = []
   private bytes = 0

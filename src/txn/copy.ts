@@ -1,11 +1,12 @@
 /** Staging a copy of whole blocks of another file, without copying what lies on the disk. */
 import { BLOCK_SIZE } from '../device/device.ts'
 import type { Engine } from './engine.ts'
+import { mappedBlock } from './published.ts'
 import { punchBlock } from './punch.ts'
 import { readFileBlock, resolveBlock, showsPublished } from './resolve.ts'
 import type { FileState } from './shadow-fork.ts'
 import { borrowBlock, dropPage, dropSpilled } from './spill.ts'
-import { ensureFork, mappedBlock, stageWrite } from './stage.ts'
+import { ensureFork, stageWrite } from './stage.ts'
 
 /**
  * Stages the current content of `count` file blocks from `from` on as that of the target from `to`
@@ -23,6 +24,8 @@ export function stageCopy(
   count: number,
 ): void {
   for (let i = 0; i < count; i++) copyBlock(engine, source, from + i, target, to + i)
+  const { size } = ensureFork(engine, target)
+  target.shadow?.written?.add(to * BLOCK_SIZE, Math.min((to + count) * BLOCK_SIZE, size))
 }
 
 function copyBlock(

@@ -9,11 +9,12 @@ import type { Health } from '../health.ts'
 import type { Checkpointer } from '../journal/checkpoint.ts'
 import type { Journal } from '../journal/journal.ts'
 import { measureRecord } from '../journal/record.ts'
-import type { Ino } from '../store/inode.ts'
+import { type Ino, type Inode, isFile, isIsolated } from '../store/inode.ts'
 import type { Store } from '../store/store.ts'
 import { Change } from './change.ts'
 import { type Damage, damageError } from './damage.ts'
 import { Inodes } from './inodes.ts'
+import { Versions } from './versions.ts'
 
 /** Room that any change of metadata fits in, in blocks: the largest xattr and some inodes. */
 const METADATA_BLOCKS_MAX = 24
@@ -40,9 +41,12 @@ export class Engine {
   readonly health: Health
   readonly clock: () => bigint
   readonly inodes: Inodes
+  readonly versions: Versions
   private readonly inodeCounter: InodeCounter
   /** Told of a map that a truncation replaced, to be freed in the background. */
   onMapReplaced: (ino: Ino, generation: number) => void = () => undefined
+  /** Told of an isolated file that is published, and how it was before. */
+  onIsolatedChange: (before: Readonly<Inode>) => void = () => undefined
   /** Told of damage that a reader has come across. */
   onDamage: (damage: Damage) => void = () => undefined
 
@@ -54,6 +58,7 @@ export class Engine {
     this.clock = parts.clock
     this.inodeCounter = parts.inodeCounter
     this.inodes = new Inodes(parts.store.metadata)
+    this.versions = new Versions(this.inodes, parts.store)
   }
 
   /** A number for a new inode. A number that no commit uses is lost by a crash at most. */
@@ -83,6 +88,8 @@ export class Engine {
     }
     const freed = new Map<BlockNo, number>()
     for (const op of ops) this.store.prepare(op, freed)
+    this.versions.beforeCommit(change, ops)
+    const isolated = this.isolatedFiles(change)
     const commitSeq = this.journal.append(ops, soon)
     try {
       for (const op of ops) this.store.apply(op)
@@ -94,7 +101,19 @@ export class Engine {
     for (const draft of change.drafts.values()) this.inodes.update(draft)
     for (const ino of change.removed) this.inodes.evict(ino)
     this.journal.relieve()
+    for (const before of isolated) this.onIsolatedChange(before)
     return commitSeq
+  }
+
+  /** Isolated files whose content a commit changes, as they are now. */
+  private isolatedFiles(change: Change): readonly Inode[] {
+    const found: Inode[] = []
+    for (const draft of change.drafts.values()) {
+      if (!isIsolated(draft) || !isFile(draft)) continue
+      const inode = this.inodes.find(draft.ino)
+      if (inode !== undefined && inode.commitSeq !== draft.commitSeq) found.push({ ...inode })
+    }
+    return found
   }
 
   /** Whether a change of metadata can be committed now; if not, wait for `room`. */

@@ -30,7 +30,7 @@ export async function stageFill(
       const start = from * BLOCK_SIZE
       const length = Math.min(count * BLOCK_SIZE, end - start)
       await writersTurn(engine, fork)
-      stageWrite(engine, file, start, ZEROS.subarray(0, length))
+      stageWrite(engine, file, start, ZEROS.subarray(0, length), { isFill: true })
     }
     from += Math.max(count, 1)
   }

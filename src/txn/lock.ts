@@ -31,7 +31,9 @@ export async function lockAll(
   const [only] = files
   if (files.length === 1 && only !== undefined) return only.lock.acquire()
   const releases: (() => void)[] = []
-  for (const { lock } of [...new Set(files)].toSorted((a, b) => a.ino - b.ino)) {
+  const locks = files.toSorted((a, b) => a.ino - b.ino).map(({ lock }) => lock)
+  // All handles of an isolated file have one.
+  for (const lock of new Set(locks)) {
     releases.push(await lock.acquire())
   }
   return () => {

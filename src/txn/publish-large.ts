@@ -18,7 +18,7 @@
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
-import { MapRuns, type Staged, mapType } from './publish-ops.ts'
+import { MapRuns, type NewMap, type Staged, mapType } from './publish-ops.ts'
 import { releaseMap } from './release-map.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
 import { settle } from './settle.ts'
@@ -27,17 +27,14 @@ import { settle } from './settle.ts'
 const LEAVES_PER_RECORD = 16
 
 /** Steps 1 to 3; the commit is the caller's. Requires: the caller holds the file's lock. */
-export async function writeNewMap(
-  engine: Engine,
-  { file, fork }: Staged,
-): Promise<NonNullable<Staged['newMap']>> {
+export async function writeNewMap(engine: Engine, { file, fork }: Staged): Promise<NewMap> {
   await settle(engine, [fork]) // 1.
   const generation = engine.inodes.get(file.ino).mapGeneration + 1
   await commitSmall(engine, (change) => {
     change.putPendingMap(file.ino, generation) // 2.
   })
-  const blockCount = await fillGeneration(engine, file, fork, generation) // 3.
-  return { generation, blockCount }
+  const filled = await fillGeneration(engine, file, fork, generation) // 3.
+  return { generation, ...filled }
 }
 
 /** Step 5. Requires: the caller holds the file's lock. */
@@ -57,13 +54,13 @@ async function commitSmall(engine: Engine, fill: (change: Change) => void): Prom
   engine.commit(change)
 }
 
-/** Writes the new map; returns how many blocks it has. */
+/** Writes the new map. */
 async function fillGeneration(
   engine: Engine,
   file: FileState,
   fork: ShadowFork,
   generation: number,
-): Promise<number> {
+): Promise<Omit<NewMap, 'generation'>> {
   const inode = engine.inodes.get(file.ino)
   const old = engine.store.maps.get(file.ino, inode.mapGeneration)
   const leaves = new Set([...fork.spilled.keys(), ...(await old.existingLeaves(0))])
@@ -78,7 +75,9 @@ async function fillGeneration(
       }
     })
   }
-  return blockCount
+  const isTouched = (leafIndex: number): boolean =>
+    fork.spilled.has(leafIndex) || (leafIndex + 1) * LEAF_BLOCKS > fork.cutBlock
+  return { blockCount, touchedLeaves: ordered.filter(isTouched) }
 }
 
 /**

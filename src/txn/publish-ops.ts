@@ -7,13 +7,20 @@ import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
-import { mappedBlock } from './stage.ts'
+import { mappedBlock } from './published.ts'
 
 export interface PublishOptions {
   /** Whether the caller flushes the journal right after. */
   readonly soon: boolean
   /** Further changes for the same commit. */
   readonly also?: (change: Change) => void
+}
+
+export interface NewMap {
+  readonly generation: number
+  readonly blockCount: number
+  /** Leaves in which it may differ from the one before, apart from the pages. */
+  readonly touchedLeaves: readonly number[]
 }
 
 /** A file with what is staged for it, while it is being published. */
@@ -23,7 +30,7 @@ export interface Staged {
   /** Leaves of the data fork that the fork's truncation touches. */
   readonly cutLeaves: readonly number[]
   /** A whole new map that is written already and becomes the file's with the commit. */
-  newMap: { readonly generation: number; readonly blockCount: number } | undefined
+  newMap: NewMap | undefined
 }
 
 /** Adds truncation, holes, remaps and the inode: everything but the pages. */
@@ -140,12 +147,38 @@ export function commitPages(
 ): void {
   // Nothing may fail once blocks are allocated.
   for (const { file, fork } of all) readLeaves(engine, file, fork, change.inode(file.ino))
+  for (const staged of all) noteWritten(staged, change)
+  for (const staged of all) releaseRooms(engine, staged)
   for (const { file, fork } of all) pushPages(engine, file, fork, change)
   try {
     engine.commit(change, soon)
   } catch (error) {
     if (error instanceof FsError) for (const { fork } of all) fork.broken ??= error
     throw error
+  }
+}
+
+/** Tells of what was written byte by byte, where somebody may have to merge it. */
+function noteWritten({ file: { ino }, fork, newMap }: Staged, change: Change): void {
+  if (fork.written !== undefined) change.written.set(ino, fork.written)
+  if (fork.cutBlock !== Infinity) change.cut.add(ino)
+  if (newMap !== undefined) change.touchedLeaves.set(ino, newMap.touchedLeaves)
+}
+
+/**
+ * Each page of an isolated file has a block set aside. Where nobody reads the version that it replaces,
+ * it goes home in place instead, so that the file does not fragment. A new map was written without the
+ * blocks that were to be replaced.
+ */
+function releaseRooms(engine: Engine, { file, fork, newMap }: Staged): void {
+  const { allocator, shares } = engine.store
+  if (!file.isIsolated || newMap !== undefined || engine.versions.has(file.ino)) return
+  for (const [fileBlock, { data, reserved }] of fork.pages) {
+    if (!reserved) continue
+    const block = mappedBlock(engine, file, fileBlock)
+    if (block === 0 || allocator.isBorrowed(block) || shares.extra(block) > 0) continue
+    allocator.unreserve(1)
+    fork.pages.set(fileBlock, { data, reserved: false })
   }
 }
 

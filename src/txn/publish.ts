@@ -13,6 +13,10 @@
  *
  * A file whose new map does not fit one record has it written before step 3, where nothing refers to
  * it: `publish-large.ts`.
+ *
+ * Forks of handles of isolated files are moved to what is published now before 1., or refused, all or
+ * none; nobody else publishes these files until the end, because that needs their locks. What 3. takes
+ * away is kept for those who read it, in the same tick (`versions.ts`).
  */
 import { FsError } from '../errors.ts'
 import type { Change } from './change.ts'
@@ -27,6 +31,7 @@ import {
   pushMapChange,
   recordBlocks,
 } from './publish-ops.ts'
+import { assertMergeable, leaveBase, rebase, takeBase } from './rebase.ts'
 import { settle } from './settle.ts'
 import type { FileState, ShadowFork } from './shadow-fork.ts'
 import { giveAllBack, spillPages } from './spill.ts'
@@ -36,7 +41,8 @@ const SMALL_MAP_BYTES = 1024
 
 /**
  * Publishes what is staged, atomically; durable after the next flush of the journal. Does nothing
- * but `also` when nothing is staged. Throws what broke the fork.
+ * but `also` when nothing is staged. Throws what broke the fork, or FsError EBUSY if others have
+ * published what does not go together with it; nothing has changed then.
  */
 export async function publish(
   engine: Engine,
@@ -62,6 +68,24 @@ export async function publishAll(
 
 /** Requires: the caller holds the files' locks. */
 async function publishLocked(
+  engine: Engine,
+  files: readonly FileState[],
+  options: PublishOptions,
+): Promise<void> {
+  const views = [...new Set(files)].filter(({ isIsolated }) => isIsolated)
+  for (const { shadow } of views) if (shadow?.broken !== undefined) throw shadow.broken
+  for (const view of views) assertMergeable(view)
+  for (const view of views) rebase(engine, view)
+  for (const view of views) leaveBase(engine, view)
+  try {
+    await publishForks(engine, files, options)
+  } finally {
+    for (const view of views) takeBase(engine, view)
+  }
+}
+
+/** Requires: what the files stand on are their data forks. */
+async function publishForks(
   engine: Engine,
   files: readonly FileState[],
   options: PublishOptions,

@@ -2,10 +2,11 @@
 import { BLOCK_SIZE } from '../device/device.ts'
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Engine } from './engine.ts'
+import { mappedBlock, publishedLeaves } from './published.ts'
 import { resolveBlock, showsPublished } from './resolve.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
 import { dropPage, dropSpilled } from './spill.ts'
-import { ensureFork, mappedBlock, stageWrite } from './stage.ts'
+import { ensureFork, stageWrite } from './stage.ts'
 
 /**
  * Makes a range read as zeros: whole blocks become holes, the rest is written with zeros. The size
@@ -31,6 +32,7 @@ export async function stagePunch(
       if (fileBlock >= firstWhole && fileBlock < endWhole) punchBlock(engine, file, fork, fileBlock)
     }
   }
+  fork.written?.add(offset, end)
 }
 
 /** Leaves that hold something of a range of whole blocks, published or staged. */
@@ -44,8 +46,7 @@ async function leavesIn(
   const first = Math.floor(firstBlock / LEAF_BLOCKS)
   const end = Math.ceil(endBlock / LEAF_BLOCKS)
   if (end <= first) return new Set()
-  const { mapGeneration } = engine.inodes.get(file.ino)
-  const published = await engine.store.maps.get(file.ino, mapGeneration).existingLeaves(first)
+  const published = await publishedLeaves(engine, file, first)
   const pages = [...fork.pages.keys()].map((fileBlock) => Math.floor(fileBlock / LEAF_BLOCKS))
   const all = [...published, ...fork.spilled.keys(), ...pages]
   return new Set(all.filter((leafIndex) => leafIndex >= first && leafIndex < end))

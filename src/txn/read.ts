@@ -4,6 +4,7 @@ import { crc32c } from '../crc32c.ts'
 import { FsError } from '../errors.ts'
 import { WRONG_CONTENT } from '../store/store.ts'
 import type { Engine } from './engine.ts'
+import { publishedState } from './published.ts'
 import { resolveBlock } from './resolve.ts'
 import type { FileState } from './shadow-fork.ts'
 
@@ -25,7 +26,7 @@ const isRun = (piece: Piece): piece is DiskRun => 'checksums' in piece
 
 /** Current size of a file, staged or published. */
 export function currentSize(engine: Engine, file: FileState): number {
-  return file.shadow?.size ?? engine.inodes.get(file.ino).size
+  return file.shadow?.size ?? publishedState(engine, file).size
 }
 
 /**

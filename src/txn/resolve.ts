@@ -2,8 +2,7 @@
 import { BLOCK_SIZE } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import type { Engine } from './engine.ts'
-import { assertHole } from './holes.ts'
-import { LEAF_BLOCKS } from '../store/leaf.ts'
+import { publishedBlock } from './published.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
 
 /** A page in memory, a block of the disk with its checksum, or nothing: zeros. */
@@ -28,16 +27,6 @@ export function resolveBlock(engine: Engine, file: FileState, fileBlock: number)
     if (!showsPublished(fork, fileBlock)) return undefined
   }
   return publishedBlock(engine, file, fileBlock)
-}
-
-function publishedBlock(engine: Engine, file: FileState, fileBlock: number): Source {
-  const inode = engine.inodes.get(file.ino)
-  const map = engine.store.maps.get(file.ino, inode.mapGeneration)
-  const leaf = map.leaf(Math.floor(fileBlock / LEAF_BLOCKS))
-  const block = leaf?.block(fileBlock % LEAF_BLOCKS) ?? 0
-  if (block !== 0) return { block, checksum: leaf?.checksum(fileBlock % LEAF_BLOCKS) ?? 0 }
-  assertHole(engine, inode, fileBlock)
-  return undefined
 }
 
 /** The current content of a file block, as a view that must not be changed. Throws FsError EIO. */

@@ -4,6 +4,7 @@ import { BLOCK_SIZE } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Engine } from './engine.ts'
+import { publishedLeaves } from './published.ts'
 import { currentSize } from './read.ts'
 import { resolveBlock } from './resolve.ts'
 import type { FileState } from './shadow-fork.ts'
@@ -51,9 +52,7 @@ async function nextLeaf(
   file: FileState,
   fromLeaf: number,
 ): Promise<number | undefined> {
-  const { mapGeneration } = engine.inodes.get(file.ino)
-  const map = engine.store.maps.get(file.ino, mapGeneration)
-  const [published = Infinity] = await map.existingLeaves(fromLeaf, 1)
+  const [published = Infinity] = await publishedLeaves(engine, file, fromLeaf, 1)
   let first = published
   for (const leafIndex of stagedLeaves(file)) {
     if (leafIndex >= fromLeaf && leafIndex < first) first = leafIndex

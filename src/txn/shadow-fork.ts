@@ -5,9 +5,11 @@
  */
 import { BLOCK_SIZE } from '../device/device.ts'
 import type { FsError } from '../errors.ts'
-import type { Ino, Inode } from '../store/inode.ts'
+import type { Ino } from '../store/inode.ts'
 import { LEAF_BLOCKS, Leaf } from '../store/leaf.ts'
+import { ByteRanges } from './byte-ranges.ts'
 import { Lock } from './lock.ts'
+import type { PublishedState, Version } from './versions.ts'
 
 /** Stands in a spilled leaf for a block that the publish makes a hole. */
 export const HOLE = 0xffff_ffff
@@ -36,12 +38,15 @@ export class ShadowFork {
   /** A write was lost after the kernel had accepted it: publishing would tear the file. */
   broken: FsError | undefined
   /** Commit that the fork is based on. */
-  readonly baseSeq: number
+  baseSeq: number
+  /** What was written, byte by byte, where that has to be merged with what others publish. */
+  readonly written: ByteRanges | undefined
 
-  constructor(inode: Inode) {
-    this.size = inode.size
-    this.mtimeNs = inode.mtimeNs
-    this.baseSeq = inode.commitSeq
+  constructor(published: PublishedState, isIsolated = false) {
+    this.size = published.size
+    this.mtimeNs = published.mtimeNs
+    this.baseSeq = published.commitSeq
+    this.written = isIsolated ? new ByteRanges() : undefined
   }
 
   /** Staged content, in bytes. */
@@ -95,7 +100,10 @@ function isBlock(block: number): boolean {
   return block !== 0 && block !== HOLE
 }
 
-/** What is known in memory of one regular file beyond its inode. */
+/**
+ * What is known in memory of one regular file beyond its inode; or, made with the `shared` state of
+ * the file, what one handle sees of it.
+ */
 export class FileState {
   readonly ino: Ino
   shadow: ShadowFork | undefined
@@ -111,9 +119,17 @@ export class FileState {
   isWrittenSinceFlush = false
   hasXattrsSinceFlush = false
   /** Held by what changes the file and has to wait in the middle of it. */
-  readonly lock = new Lock()
+  readonly lock: Lock
+  /** Whether this is what one handle sees of an isolated file, with a shadow fork of its own. */
+  readonly isIsolated: boolean
+  /** The published version that it stands on; none stands on whatever is published. */
+  base: Version | undefined
+  /** Whether the handle is gone, so that it needs none any more. */
+  isEnded = false
 
-  constructor(ino: Ino) {
+  constructor(ino: Ino, shared?: FileState) {
     this.ino = ino
+    this.lock = shared?.lock ?? new Lock()
+    this.isIsolated = shared !== undefined
   }
 }

@@ -105,7 +105,7 @@ export function dropSpilled(engine: Engine, fork: ShadowFork, fileBlock: number)
 
 /** A block that a file block was spilled to is no longer wanted; 0 if there was none. */
 function giveUp(engine: Engine, fork: ShadowFork, fileBlock: number, block: number): void {
-  if (fork.borrowed.delete(fileBlock)) engine.store.allocator.giveBack(block)
+  if (fork.borrowed.delete(fileBlock)) engine.store.giveBack(block)
   else if (block !== 0) freeStaged(engine, fork, { start: block, count: 1 })
 }
 
@@ -127,7 +127,7 @@ export function borrowBlock(
 /** What was borrowed is published, so its content stays without that. */
 export function giveAllBack(engine: Engine, fork: ShadowFork): void {
   for (const fileBlock of fork.borrowed) {
-    engine.store.allocator.giveBack(fork.spilledBlock(fileBlock))
+    engine.store.giveBack(fork.spilledBlock(fileBlock))
   }
   fork.borrowed.clear()
 }

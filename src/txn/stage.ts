@@ -3,6 +3,7 @@ import { BLOCK_SIZE } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import { FILE_SIZE_MAX } from '../store/inode.ts'
 import type { Engine } from './engine.ts'
+import { mappedBlock, publishedState } from './published.ts'
 import { readFileBlock, resolveBlock } from './resolve.ts'
 import { type FileState, ShadowFork } from './shadow-fork.ts'
 import { dropPage, dropSpilled, spillPages, spillRun } from './spill.ts'
@@ -20,12 +21,12 @@ const PAGES_MAX = 256
 const FRESH_MAP_BLOCKS = 4096
 
 /** Pages that a record of this volume carries for one fork. */
-function pagesMax(engine: Engine): number {
+export function pagesMax(engine: Engine): number {
   return Math.min(PAGES_MAX, Math.floor(engine.journal.recordBlocksMax / 2))
 }
 
 export function ensureFork(engine: Engine, file: FileState): ShadowFork {
-  file.shadow ??= new ShadowFork(engine.inodes.get(file.ino))
+  file.shadow ??= new ShadowFork(publishedState(engine, file), file.isIsolated)
   return file.shadow
 }
 
@@ -34,6 +35,8 @@ export interface StageOptions {
   readonly takeMemory?: () => () => void
   /** Whether somebody else sets the time of the modification: the kernel, for what it cached. */
   readonly keepTime?: boolean
+  /** Whether these are zeros where zeros are already, so that nothing is written over. */
+  readonly isFill?: boolean
 }
 
 /**
@@ -45,7 +48,7 @@ export function stageWrite(
   file: FileState,
   offset: number,
   data: Uint8Array,
-  { takeMemory, keepTime = false }: StageOptions = {},
+  { takeMemory, keepTime = false, isFill = false }: StageOptions = {},
 ): void {
   const end = offset + data.length
   if (end > FILE_SIZE_MAX)
@@ -57,6 +60,7 @@ export function stageWrite(
     stageInChunks(engine, file, fork, offset, data)
   }
   fork.size = Math.max(fork.size, end)
+  if (!isFill) fork.written?.add(offset, end)
   if (!keepTime) fork.mtimeNs = engine.clock()
 }
 
@@ -160,19 +164,13 @@ function putPages(
 
 /**
  * The block that a published page of this file block goes home to; 0 if it needs a new one, because
- * there is none or because somebody else has it too.
+ * there is none or because somebody else has it too, or may when the page is published.
  */
 function homeBlockFor(engine: Engine, file: FileState, fileBlock: number): number {
+  if (file.isIsolated) return 0
   const block = mappedBlock(engine, file, fileBlock)
   const { allocator, shares } = engine.store
   return allocator.isBorrowed(block) || shares.extra(block) > 0 ? 0 : block
-}
-
-/** The block of the data fork at this file block, if it is to stay; 0 if there is none. */
-export function mappedBlock(engine: Engine, file: FileState, fileBlock: number): number {
-  if (file.shadow?.freshMap === true) return 0
-  const { mapGeneration } = engine.inodes.get(file.ino)
-  return engine.store.maps.get(file.ino, mapGeneration).block(fileBlock)
 }
 
 /** Stages a new size. Growing makes a hole; shrinking cuts content off for good. */
@@ -180,7 +178,10 @@ export function stageTruncate(engine: Engine, file: FileState, size: number): vo
   if (size > FILE_SIZE_MAX)
     throw new FsError('EFBIG', `A file cannot be larger than ${FILE_SIZE_MAX}`)
   const fork = ensureFork(engine, file)
-  if (size < fork.size) cutFork(engine, file, fork, size)
+  if (size < fork.size) {
+    cutFork(engine, file, fork, size)
+    fork.written?.add(size, fork.size)
+  }
   fork.size = size
   fork.mtimeNs = engine.clock()
 }
@@ -200,6 +201,8 @@ function cutFork(engine: Engine, file: FileState, fork: ShadowFork, size: number
     if (fileBlock >= keep) dropSpilled(engine, fork, fileBlock)
   }
   fork.cutBlock = Math.min(fork.cutBlock, keep)
+  // What another handle still reads must not go with the map.
+  if (file.isIsolated) return
   const { blockCount } = engine.inodes.get(file.ino)
   if (keep === 0 && fork.pages.size === 0 && blockCount > FRESH_MAP_BLOCKS) fork.freshMap = true
 }

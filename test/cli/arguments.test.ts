@@ -42,7 +42,7 @@ test('a wrong command line ends with 1 and one line', TEST, async () => {
     ['volume mnt -o dax', /option "dax": there is no such option/],
     ['volume mnt -o noacl', /option "noacl"/],
     ['volume mnt -o rw,nofrob,noatime', /option "nofrob"/],
-    ['volume mnt -o atomic=isolated', /option "atomic=isolated": this version/],
+    ['volume mnt -o atomic=private', /option "atomic=private"/],
     ['volume mnt -o log=', /option "log": it needs a file/],
     ['volume mnt -o loglevel=loud', /option "loglevel=loud": the levels are/],
     ['volume mnt -o iotimeout', /option "iotimeout": it needs a number of seconds/],
@@ -86,7 +86,7 @@ test('parseMountOptions() reads what is of this filesystem', () => {
   ])
   assert.deepEqual(settings, {
     readOnly: true,
-    atomicByDefault: true,
+    newFiles: 'shared',
     noAccessTimes: true,
     allowOther: true,
     writebackCache: false,

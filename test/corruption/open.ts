@@ -13,7 +13,7 @@ export function filesystemOn({ engine, orphans }: OpenedVolume): Filesystem {
     orphans,
     kernel: { invalidate: () => Promise.resolve(), resize: () => Promise.resolve() },
     processes: new v.FakeProcesses(),
-    options: { atomicByDefault: false, noAccessTimes: true },
+    options: { newFiles: 'ordinary', noAccessTimes: true },
     log: pino({ enabled: false }),
   })
 }

@@ -74,7 +74,7 @@ function filesystemOf({ engine, orphans }: OpenedVolume): Filesystem {
     orphans,
     kernel: { invalidate: () => Promise.resolve(), resize: () => Promise.resolve() },
     processes: new FakeProcesses(),
-    options: { atomicByDefault: false, noAccessTimes: true },
+    options: { newFiles: 'ordinary', noAccessTimes: true },
     log: pino({ enabled: false }),
   })
 }

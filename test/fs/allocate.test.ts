@@ -57,7 +57,7 @@ test('allocate() gives the space of whole blocks back when it is published', TIM
 })
 
 test('allocate() is staged: a rollback brings the content back', TIMEOUT, async () => {
-  const { fs } = await v.freshFilesystem({ atomicByDefault: true })
+  const { fs } = await v.freshFilesystem({ newFiles: 'shared' })
   const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
   await fs.write(fh, v.writeRequest(0, Buffer.alloc(100_000, 7)))
   await fs.fsync(fh)

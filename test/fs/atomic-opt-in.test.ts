@@ -16,7 +16,7 @@ import {
   writeText,
 } from './fixture.ts'
 
-test('user.atomic is 0, 1 or shared', TIMEOUT, async () => {
+test('user.atomic is 0, 1, shared or isolated', TIMEOUT, async () => {
   const { fs } = await v.freshFilesystem()
   const ino = await fileWith(fs, 'a', '')
   await refuses('ENODATA', () => fs.getXattr(ino, 'user.atomic'))
@@ -32,7 +32,8 @@ test('user.atomic is 0, 1 or shared', TIMEOUT, async () => {
   for (const value of ['', '2', 'yes', '01']) {
     await refuses('EINVAL', () => setXattr(fs, ino, 'user.atomic', value))
   }
-  await refuses('EOPNOTSUPP', () => setXattr(fs, ino, 'user.atomic', 'isolated'))
+  await setXattr(fs, ino, 'user.atomic', 'isolated')
+  assert.equal(await getXattr(fs, ino, 'user.atomic'), 'isolated')
 })
 
 test('user.atomic.onclose is publish, discard or keep', TIMEOUT, async () => {
@@ -104,7 +105,7 @@ test('the mount option opts new files in, not old ones', TIMEOUT, async () => {
   const { fs, device } = await v.freshFilesystem()
   const old = await fileWith(fs, 'old', 'x')
   await fs.finish()
-  const { fs: again } = await v.openTestFilesystem(device, { atomicByDefault: true })
+  const { fs: again } = await v.openTestFilesystem(device, { newFiles: 'shared' })
   const { ino } = await v.createFile(again, v.ROOT, 'new')
   assert.equal(await getXattr(again, ino, 'user.atomic'), '1')
   await refuses('ENODATA', () => again.getXattr(old, 'user.atomic'))

@@ -46,7 +46,7 @@ test('forgetting before the last close frees at the close', TIMEOUT, async () =>
 })
 
 test('the space of staged atomic content comes back with its file', TIMEOUT, async () => {
-  const opened = await v.freshFilesystem({ atomicByDefault: true })
+  const opened = await v.freshFilesystem({ newFiles: 'shared' })
   const { fs } = opened
   const before = await freeCount(opened)
   const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')

@@ -29,6 +29,7 @@ class Bench {
           findTarget: () => undefined,
           isOwnQuestion: () => Promise.resolve(false),
           isOurs: () => false,
+          adopted: () => undefined,
         },
         features: () => 0,
         initialise: () => Buffer.alloc(16),

@@ -189,7 +189,7 @@ test('removing user.atomic publishes what is staged', TEST, async (context) => {
 })
 
 test('mount option atomic: every new file is', TEST, async (context) => {
-  const mount = await mounted(context, { atomicByDefault: true })
+  const mount = await mounted(context, { newFiles: 'shared' })
   await shell('echo a > a && test "$(getfattr --only-values -n user.atomic a)" = 1', {
     cwd: mount.path,
   })

@@ -45,7 +45,7 @@ async function recover(volume: string): Promise<Recovered> {
       orphans: opened.orphans,
       kernel: { invalidate: () => Promise.resolve(), resize: () => Promise.resolve() },
       processes: new FakeProcesses(),
-      options: { atomicByDefault: false, noAccessTimes: true },
+      options: { newFiles: 'ordinary', noAccessTimes: true },
       log: pino({ enabled: false }),
     })
     state = await observe(fs)

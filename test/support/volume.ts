@@ -44,6 +44,25 @@ export class FakeProcesses implements Processes {
     return this.mapping.has(pid)
   }
 
+  asksUnlocked(): boolean {
+    return true
+  }
+
+  processOf(thread: number): number {
+    return thread
+  }
+
+  /** Parents, by child. */
+  readonly parents = new Map<number, number>()
+
+  lineOf(thread: number): readonly number[] {
+    const line: number[] = []
+    for (let pid: number | undefined = thread; pid !== undefined; pid = this.parents.get(pid)) {
+      line.push(pid)
+    }
+    return line
+  }
+
   hasWriter(): Promise<boolean> {
     return Promise.resolve(this.otherWriter)
   }
@@ -94,7 +113,7 @@ export async function openTestFilesystem(
     kernel: NO_KERNEL,
     processes,
     ...(options.scrubber !== undefined && { scrubber: options.scrubber }),
-    options: { atomicByDefault: false, noAccessTimes: true, ...options },
+    options: { newFiles: 'ordinary', noAccessTimes: true, ...options },
     log: SILENT,
   })
   return { fs, volume, processes }

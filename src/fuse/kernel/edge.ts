@@ -1,4 +1,11 @@
-import type { Awaitable, Caller, FilesystemOperations, Ino } from '../../fs/operations.ts'
+import type {
+  AttributeChanges,
+  Attributes,
+  Awaitable,
+  Caller,
+  FilesystemOperations,
+  Ino,
+} from '../../fs/operations.ts'
 import type { ReplyTimeouts } from '../timeouts.ts'
 import type { RequestBody } from './request-body.ts'
 import type { InitRequest } from './request-decoders.ts'
@@ -27,6 +34,8 @@ export interface ResizeRequests {
   readonly isAny: boolean
   /** Whether a SETATTR of this inode to this size comes from a resize. */
   isOurs(ino: Ino, size: number | undefined, caller: Caller): boolean
+  /** The attributes that a SETATTR is to be answered with, if it comes from making the kernel take them. */
+  adopted(ino: Ino, changes: AttributeChanges, caller: Caller): Attributes | undefined
 }
 
 /** One request as its handler sees it. */

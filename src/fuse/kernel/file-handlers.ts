@@ -3,7 +3,13 @@ import { type Edge, type Handler, type Request, whenReady } from './edge.ts'
 import type { Awaitable, Opened } from '../../fs/operations.ts'
 import { invariant } from '../../errors.ts'
 import { OPEN_TRUNC } from '../../fs/operations.ts'
-import { FSYNC_DATA_ONLY, OPEN_KILL_SUIDGID, WRITE_CACHE, WRITE_KILL_SUIDGID } from './protocol.ts'
+import {
+  FSYNC_DATA_ONLY,
+  OPEN_KILL_SUIDGID,
+  READ_LOCK_OWNER,
+  WRITE_CACHE,
+  WRITE_KILL_SUIDGID,
+} from './protocol.ts'
 import { encodeCreated, encodeDone, encodeOffset, encodeOpened, encodeSize } from './replies.ts'
 import {
   decodeAllocate,
@@ -61,8 +67,9 @@ export const makeUnnamed: Handler = (edge, { ino, caller, body }) => {
 }
 
 export const read: Handler = (edge, { body }) => {
-  const { fh, offset, lengthBytes } = decodeRead(body)
-  return whenReady(edge.filesystem.read(fh, offset, lengthBytes), (pieces) => {
+  const { fh, offset, lengthBytes, flags } = decodeRead(body)
+  const forCache = (flags & READ_LOCK_OWNER) === 0
+  return whenReady(edge.filesystem.read(fh, offset, lengthBytes, { forCache }), (pieces) => {
     const total = pieces.reduce((sum, piece) => sum + piece.length, 0)
     invariant(total <= lengthBytes, 'a read returns no more than was asked for')
     return pieces
@@ -70,12 +77,14 @@ export const read: Handler = (edge, { body }) => {
 }
 
 export const write: Handler = (edge, request) => {
-  const { fh, offset, flags, data } = decodeWrite(request.body)
+  const { fh, offset, flags, openFlags, data } = decodeWrite(request.body)
   const written = edge.filesystem.write(fh, {
     offset,
     data,
     fromCache: (flags & WRITE_CACHE) !== 0,
     killPrivileges: (flags & WRITE_KILL_SUIDGID) !== 0,
+    openFlags,
+    caller: request.caller,
     takeMemory: () => request.holdMemory(),
   })
   if (!(written instanceof Promise)) return encodeSize(written)

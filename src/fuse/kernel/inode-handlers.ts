@@ -12,6 +12,7 @@ import {
 } from './replies.ts'
 import {
   decodeBatchForget,
+  decodeGetAttributes,
   decodeLink,
   decodeMakeDirectory,
   decodeMakeNode,
@@ -50,21 +51,28 @@ export const batchForget: Handler = (edge, { body }) => {
   return undefined
 }
 
-export const getAttributes: Handler = (edge, { ino, caller }) => {
+export const getAttributes: Handler = (edge, { ino, caller, body }) => {
+  const fh = decodeGetAttributes(body)
   const answer = (): Awaitable<Reply> =>
-    whenReady(edge.filesystem.getAttributes(ino), (found) => encodeAttributes(found, edge.timeouts))
+    whenReady(edge.filesystem.getAttributes(ino, caller, fh), (found) =>
+      encodeAttributes(found, edge.timeouts),
+    )
   if (!edge.resizes.isAny) return answer()
   return edge.resizes
     .isOwnQuestion(ino, caller)
     .then((isOwn) => (isOwn ? answerResize(edge, ino) : answer()))
 }
 
-export const statx: Handler = (edge, { ino }) =>
-  whenReady(edge.filesystem.getAttributes(ino), (found) => encodeStatx(found, edge.timeouts))
+export const statx: Handler = (edge, { ino, caller, body }) =>
+  whenReady(edge.filesystem.getAttributes(ino, caller, decodeGetAttributes(body)), (found) =>
+    encodeStatx(found, edge.timeouts),
+  )
 
 export const setAttributes: Handler = (edge, request) => {
   const { ino, caller } = request
   const changes = decodeSetAttributes(request.body)
+  const adopted = edge.resizes.adopted(ino, changes, caller)
+  if (adopted !== undefined) return encodeAttributes(adopted, edge.timeouts)
   if (edge.resizes.isOurs(ino, changes.size, caller)) return answerResize(edge, ino)
   return whenReady(edge.filesystem.setAttributes(ino, changes, caller), (found) =>
     encodeAttributes(found, edge.timeouts),

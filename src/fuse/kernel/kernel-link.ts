@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs'
 import { FsError, invariant } from '../../errors.ts'
-import type { Ino, KernelCache, ResizeHow } from '../../fs/operations.ts'
+import type { Attributes, Ino, KernelCache, ResizeHow } from '../../fs/operations.ts'
 import { Lane } from './lane.ts'
 import { dup, lastErrno } from './libc.ts'
 import { Notifications } from './notifications.ts'
@@ -38,6 +38,16 @@ export class KernelLink implements KernelCache {
       if (!writebackCache) await notifications.dropAttributes(ino)
       else if (lastByte !== undefined) await notifications.store(ino, size - 1, lastByte)
       else await this.resizes.run({ ino, size, notifications, onTaken }, mountpoint)
+    })
+  }
+
+  get ownsAttributes(): boolean {
+    return this.#connection?.writebackCache === true
+  }
+
+  async adopt(attributes: Attributes, isResized: boolean): Promise<void> {
+    await this.#run(async ({ notifications, mountpoint }) => {
+      await this.resizes.adopt({ attributes, isResized, notifications }, mountpoint)
     })
   }
 

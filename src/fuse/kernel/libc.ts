@@ -70,6 +70,25 @@ export async function truncatePath(path: string, size: number): Promise<number> 
   })
 }
 
+const utimensat = library.func('int utimensat(int, const char*, void*, int)')
+
+/** Sets times of a file in a thread of the pool, to the nanosecond. Resolves with 0 or an errno. */
+export async function setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): Promise<number> {
+  const AT_FDCWD = -100
+  const NANOSECONDS = 1_000_000_000n
+  const times = Buffer.alloc(32)
+  for (const [i, time] of [atimeNs, mtimeNs].entries()) {
+    const nanoseconds = ((time % NANOSECONDS) + NANOSECONDS) % NANOSECONDS
+    times.writeBigInt64LE((time - nanoseconds) / NANOSECONDS, 16 * i)
+    times.writeBigInt64LE(nanoseconds, 16 * i + 8)
+  }
+  return new Promise((resolve) => {
+    utimensat.async(AT_FDCWD, path, times, 0, (_: unknown, result: number) => {
+      resolve(result === 0 ? 0 : lastErrno())
+    })
+  })
+}
+
 const fcntl = library.func('int fcntl(int, int, ...)') as (
   fd: number,
   command: number,

@@ -98,9 +98,16 @@ export const SETATTR_VALID = {
 
 /** In the answer to OPEN: what is cached of the content stays good. */
 export const OPENED_KEEP_CACHE = 1 << 1
+/** The same: reads and writes do not go through the cache. */
+export const OPENED_DIRECT_IO = 1 << 0
 /** In OPEN: the file loses set-user-id and set-group-id with its content. */
 export const OPEN_KILL_SUIDGID = 1 << 0
 
+/** In GETATTR and STATX: it is asked through a handle. */
+export const ATTRIBUTES_OF_HANDLE = 1 << 0
+
+/** In READ: a process waits for it. What the kernel reads for its cache has no owner. */
+export const READ_LOCK_OWNER = 1 << 1
 export const WRITE_CACHE = 1 << 0
 export const WRITE_KILL_SUIDGID = 1 << 2
 

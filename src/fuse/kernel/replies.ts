@@ -4,7 +4,7 @@
  */
 import type { Attributes, FilesystemStatistics, Opened } from '../../fs/operations.ts'
 import type { ReplyTimeouts } from '../timeouts.ts'
-import { OPENED_KEEP_CACHE, PAGE_SIZE, REPLY_HEADER_SIZE } from './protocol.ts'
+import { OPENED_DIRECT_IO, OPENED_KEEP_CACHE, PAGE_SIZE, REPLY_HEADER_SIZE } from './protocol.ts'
 
 const NANOSECONDS = 1_000_000_000n
 
@@ -48,7 +48,7 @@ export function encodeBytes(payload: Uint8Array): Buffer {
 
 export function encodeAttributes(attributes: Attributes, timeouts: ReplyTimeouts): Buffer {
   const reply = newReply(ATTRIBUTES_REPLY_SIZE)
-  writeU64(reply, timeouts.attributesSeconds, REPLY_HEADER_SIZE)
+  writeU64(reply, secondsOf(attributes, timeouts), REPLY_HEADER_SIZE)
   writeAttributes(reply, REPLY_HEADER_SIZE + 16, attributes)
   return reply
 }
@@ -109,7 +109,7 @@ export function encodeStatistics(statistics: FilesystemStatistics): Buffer {
 export function encodeStatx(attributes: Attributes, timeouts: ReplyTimeouts): Buffer {
   const STATX_BASIC_AND_BTIME = 0xfff
   const reply = newReply(STATX_SIZE)
-  writeU64(reply, timeouts.attributesSeconds, REPLY_HEADER_SIZE)
+  writeU64(reply, secondsOf(attributes, timeouts), REPLY_HEADER_SIZE)
   const at = REPLY_HEADER_SIZE + 32
   reply.writeUInt32LE(STATX_BASIC_AND_BTIME, at)
   reply.writeUInt32LE(PAGE_SIZE, at + 4)
@@ -140,8 +140,13 @@ export function writeEntry(
 ): void {
   writeU64(target, attributes.ino, at)
   writeU64(target, timeouts.entrySeconds, at + 16)
-  writeU64(target, timeouts.attributesSeconds, at + 24)
+  writeU64(target, secondsOf(attributes, timeouts), at + 24)
   writeAttributes(target, at + 40, attributes)
+}
+
+/** How long the kernel may keep attributes. */
+function secondsOf({ isVolatile }: Attributes, { attributesSeconds }: ReplyTimeouts): number {
+  return isVolatile === true ? 0 : attributesSeconds
 }
 
 function writeAttributes(target: Buffer, at: number, attributes: Attributes): void {
@@ -161,7 +166,9 @@ function writeAttributes(target: Buffer, at: number, attributes: Attributes): vo
 
 function writeOpened(target: Buffer, at: number, opened: Opened): void {
   writeU64(target, opened.fh, at)
-  target.writeUInt32LE(opened.keepCache ? OPENED_KEEP_CACHE : 0, at + 8)
+  const isDirect = opened.isDirect === true
+  const flags = (opened.keepCache ? OPENED_KEEP_CACHE : 0) | (isDirect ? OPENED_DIRECT_IO : 0)
+  target.writeUInt32LE(flags, at + 8)
 }
 
 function writeTime(target: Buffer, timeNs: bigint, secondsAt: number, nanosecondsAt: number): void {

@@ -2,6 +2,7 @@
 import { FsError } from '../../errors.ts'
 import type { AttributeChanges, CopyRequest, Ino, RenameRequest } from '../../fs/operations.ts'
 import {
+  ATTRIBUTES_OF_HANDLE,
   IOCTL_DIRECTORY,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
@@ -207,25 +208,36 @@ export function decodeCreate(body: RequestBody): CreateRequest {
   return { name: body.name(), mode, umask, flags }
 }
 
+/** GETATTR and STATX: the handle through which is asked, if any. */
+export function decodeGetAttributes(body: RequestBody): number | undefined {
+  const isOfHandle = (body.u32() & ATTRIBUTES_OF_HANDLE) !== 0
+  body.skip(4)
+  return isOfHandle ? body.u64() : undefined
+}
+
 /** READ, READDIR and READDIRPLUS. */
 export interface ReadRequest {
   readonly fh: number
   readonly offset: number
   readonly lengthBytes: number
+  readonly flags: number
 }
 
 export function decodeRead(body: RequestBody): ReadRequest {
   const fh = body.u64()
   const offset = body.u64()
   const lengthBytes = body.u32()
+  const flags = body.u32()
   if (lengthBytes > WRITE_SIZE_MAX) throw new FsError('EINVAL', 'The read is too long')
-  return { fh, offset, lengthBytes }
+  return { fh, offset, lengthBytes, flags }
 }
 
 export interface DecodedWrite {
   readonly fh: number
   readonly offset: number
   readonly flags: number
+  /** The status flags of the descriptor. */
+  readonly openFlags: number
   /** In the request's memory. */
   readonly data: Uint8Array
 }
@@ -235,8 +247,10 @@ export function decodeWrite(body: RequestBody): DecodedWrite {
   const offset = body.u64()
   const lengthBytes = body.u32()
   const flags = body.u32()
-  body.skip(16)
-  return { fh, offset, flags, data: body.bytes(lengthBytes) }
+  body.skip(8)
+  const openFlags = body.u32()
+  body.skip(4)
+  return { fh, offset, flags, openFlags, data: body.bytes(lengthBytes) }
 }
 
 export interface SyncRequest {

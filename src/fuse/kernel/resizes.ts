@@ -33,9 +33,9 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { FsError } from '../../errors.ts'
-import type { Caller, Ino } from '../../fs/operations.ts'
+import type { AttributeChanges, Attributes, Caller, Ino } from '../../fs/operations.ts'
 import type { ResizeRequests } from './edge.ts'
-import { truncatePath } from './libc.ts'
+import { setTimes, truncatePath } from './libc.ts'
 import type { Notifications } from './notifications.ts'
 import { ROOT_INO } from './protocol.ts'
 
@@ -46,11 +46,18 @@ interface Resize {
   readonly onTaken: (() => void) | undefined
 }
 
+interface Adoption {
+  readonly attributes: Attributes
+  readonly isResized: boolean
+  readonly notifications: Notifications
+}
+
 /** Longer than a thread needs from its answer to where the kernel has set the size. */
 const TAKING_MS = 5
 
 export class Resizes implements ResizeRequests {
   readonly #pending = new Map<string, Resize>()
+  readonly #adoptions = new Map<Ino, Attributes>()
   readonly #threadsAreKnown = ownThreadsAreKnown()
 
   get isAny(): boolean {
@@ -77,6 +84,13 @@ export class Resizes implements ResizeRequests {
     return true
   }
 
+  adopted(ino: Ino, { size, mtime }: AttributeChanges, caller: Caller): Attributes | undefined {
+    const attributes = this.#adoptions.get(ino)
+    if (attributes === undefined || !this.#isOwnThread(caller)) return undefined
+    const isIt = size === undefined ? mtime === attributes.mtimeNs : size === attributes.size
+    return isIt ? attributes : undefined
+  }
+
   #find(ino: Ino): Resize | undefined {
     if (this.#pending.size === 0) return undefined
     return [...this.#pending.values()].find((resize) => resize.ino === ino)
@@ -84,21 +98,50 @@ export class Resizes implements ResizeRequests {
 
   /** Truncates an inode through the mount. Blocks a thread of the pool. */
   async run(resize: Resize, mountpoint: string): Promise<void> {
-    const { notifications } = resize
+    await this.#withName(resize, async (name) => truncate(join(mountpoint, name), resize.size))
+  }
+
+  /**
+   * Makes the kernel take a size, as `run` does, and the time of the modification, by the same way with
+   * utimensat(2).
+   */
+  async adopt(
+    { attributes, isResized, notifications }: Adoption,
+    mountpoint: string,
+  ): Promise<void> {
+    const { ino, size, atimeNs, mtimeNs } = attributes
+    this.#adoptions.set(ino, attributes)
+    try {
+      await this.#withName({ ino, size, notifications, onTaken: undefined }, async (name) => {
+        const path = join(mountpoint, name)
+        if (isResized) await truncate(path, size)
+        const errno = await setTimes(path, atimeNs, mtimeNs)
+        if (errno !== 0) throw new FsError('EIO', `utimensat(2) has failed with errno ${errno}`)
+      })
+    } finally {
+      this.#adoptions.delete(ino)
+    }
+  }
+
+  async #withName(resize: Resize, work: (name: string) => Promise<void>): Promise<void> {
     const name = `.oatomic-resize-${randomBytes(16).toString('hex')}`
     this.#pending.set(name, resize)
     try {
-      const errno = await truncatePath(join(mountpoint, name), resize.size)
-      if (errno !== 0) throw new FsError('EIO', `truncate(2) has failed with errno ${errno}`)
+      await work(name)
     } finally {
       this.#pending.delete(name)
-      await notifications.dropEntry(ROOT_INO, name)
+      await resize.notifications.dropEntry(ROOT_INO, name)
     }
   }
 
   #isOwnThread({ pid }: Caller): boolean {
     return pid === 0 || !this.#threadsAreKnown || existsSync(`/proc/self/task/${String(pid)}`)
   }
+}
+
+async function truncate(path: string, size: number): Promise<void> {
+  const errno = await truncatePath(path, size)
+  if (errno !== 0) throw new FsError('EIO', `truncate(2) has failed with errno ${errno}`)
 }
 
 /** Whether /proc counts processes as this process does. */

@@ -12,9 +12,9 @@ function encodeValue(value: Uint8Array, room: number): Buffer {
   return encodeBytes(value)
 }
 
-export const getXattr: Handler = (edge, { ino, body }) => {
+export const getXattr: Handler = (edge, { ino, caller, body }) => {
   const { name, room } = decodeGetXattr(body)
-  return whenReady(edge.filesystem.getXattr(ino, name), (value) => encodeValue(value, room))
+  return whenReady(edge.filesystem.getXattr(ino, name, caller), (value) => encodeValue(value, room))
 }
 
 export const listXattr: Handler = (edge, { ino, caller, body }) => {

@@ -28,7 +28,7 @@ export interface DaemonOptions {
   readonly volume: string
   readonly mountpoint: string
   readonly readOnly: boolean
-  readonly atomicByDefault: boolean
+  readonly newFiles: 'ordinary' | 'shared' | 'isolated'
   readonly mountOptions: readonly string[]
 }
 
@@ -101,7 +101,7 @@ export class Mount {
       volume: this.volume,
       mountpoint: this.path,
       readOnly: false,
-      atomicByDefault: false,
+      newFiles: 'ordinary',
       mountOptions: [],
       ...this.#options,
       ...options,
