@@ -80,15 +80,23 @@ export function forget(session: Session, ino: number): void {
 }
 
 export async function setAtomic(session: Session, path: string, enable: boolean): Promise<void> {
+  await setAtomicTo(session, path, enable ? '1' : undefined)
+}
+
+export async function setAtomicTo(
+  session: Session,
+  path: string,
+  value: string | undefined,
+): Promise<void> {
   const ino = inoAt(session.oracle.live, path)
-  const isAtomic = isAtomicNode(session.oracle.live, ino)
-  const publish = isAtomic === enable ? () => undefined : publishing(session, ino)
+  const before = session.oracle.live.nodes.get(ino)?.xattrs.get('user.atomic')
+  const publish = before === value ? () => undefined : publishing(session, ino)
   await session.oracle.step({
     apply: (state) => {
       publish(state)
-      changeXattr(state, ino, 'user.atomic', enable ? '1' : undefined)
+      changeXattr(state, ino, 'user.atomic', value)
     },
-    run: () => session.fs.setXattr(ino, 'user.atomic', Buffer.from(enable ? '1' : '0'), 0),
+    run: () => session.fs.setXattr(ino, 'user.atomic', Buffer.from(value ?? '0'), 0),
   })
 }
 

@@ -66,7 +66,7 @@ export function inheritedXattrs(state: State, parent: number): ReadonlyMap<strin
 
 /** Whether a file is opted in. One without a name counts as ordinary: nobody will see it again. */
 export function isAtomicNode(state: State, ino: number): boolean {
-  return state.nodes.get(ino)?.xattrs.get('user.atomic') === '1'
+  return state.nodes.get(ino)?.xattrs.has('user.atomic') === true
 }
 
 export function removeName(state: State, path: string): void {

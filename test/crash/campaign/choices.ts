@@ -52,6 +52,8 @@ const CONTENT: readonly Choice[] = [
 
 const CONTROL: readonly Choice[] = [
   core(1, ({ path, isAtomic }) => [{ type: 'atomic', path, on: !isAtomic }]),
+  more(1, ({ path }) => [{ type: 'isolated', path, count: 4, data: 20 }]),
+  more(1, ({ path }) => [{ type: 'isolated', path, count: 9, data: 21 }]),
   more(1, ({ path }) => [{ type: 'rollback', path }]),
   more(1, ({ path }) => [{ type: 'commit', path }]),
   core(2, (x, y) => [{ type: 'gather', path: x.path, to: y.path }]),

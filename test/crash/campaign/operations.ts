@@ -47,6 +47,8 @@ export const OPERATIONS = {
   kill: { process: 'number' },
 
   atomic: { path: 'path', on: 'flag' },
+  /** Handles of a file that is isolated for that time change and publish it. */
+  isolated: { path: 'path', count: 'number', data: 'number' },
   onclose: { path: 'path', policy: 'policy' },
   rollback: { path: 'path' },
   commit: { path: 'path' },

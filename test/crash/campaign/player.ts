@@ -6,6 +6,7 @@ import { CALLER } from '../../support/volume.ts'
 import { expectFull } from '../expect.ts'
 import * as attributes from '../attribute-steps.ts'
 import * as files from '../file-steps.ts'
+import { useIsolated } from '../isolated-steps.ts'
 import { inoAt, isAtomicNode } from '../model.ts'
 import * as names from '../name-steps.ts'
 import type { Session } from '../session.ts'
@@ -127,6 +128,8 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
     await deliverPath(kernel, path)
     await files.setAtomic(kernel.session, path, on)
   },
+  isolated: async (kernel, { path, count, data }) =>
+    useIsolated(kernel.session, path, count, new Random(data)),
   onclose: async ({ session }, { path, policy }) => attributes.setOnClose(session, path, policy),
   rollback: async (kernel, { path }) => {
     await deliverPath(kernel, path)

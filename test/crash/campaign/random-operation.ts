@@ -41,6 +41,8 @@ const TYPES: readonly OperationType[] = [
   'kill',
   'atomic',
   'atomic',
+  'isolated',
+  'isolated',
   'onclose',
   'rollback',
   'commit',
@@ -110,6 +112,8 @@ export function randomOperation(world: World, random: Random): Operation {
       return { type, process: 1 + random.int(PROCESS_COUNT) }
     case 'atomic':
       return { type, path: random.oneIn(4) ? any : path, on: random.oneIn(2) }
+    case 'isolated':
+      return { type, path, count: 1 + random.int(12), data }
     case 'onclose':
       return { type, path, policy: random.pick(POLICIES) }
     case 'xattr':

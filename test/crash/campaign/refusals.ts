@@ -72,6 +72,8 @@ export function refusalOf(world: World, operation: Operation): Refusal | undefin
         : { idle: operation.process }
     case 'resize':
       return world.isTight ? { impossible: 'no space' } : file(world, operation.path)
+    case 'isolated':
+      return closed(world, operation.path)
     case 'rollback':
     case 'commit':
       return file(world, operation.path)
@@ -120,6 +122,14 @@ function exists(world: World, path: string): Refusal | undefined {
 function file(world: World, path: string): Refusal | undefined {
   if (world.isFile(path)) return undefined
   return world.node(path) === undefined ? { missing: 'file', path } : { taken: path }
+}
+
+function closed(world: World, path: string): Refusal | undefined {
+  if (world.isTight) return { impossible: 'no space' }
+  const refusal = file(world, path)
+  if (refusal !== undefined) return refusal
+  const inTheWay = [...world.handles].find(([, { node }]) => node === world.node(path))
+  return inTheWay === undefined ? undefined : { handle: inTheWay[0], should: 'gone' }
 }
 
 function place(world: World, path: string): Refusal | undefined {
