@@ -115,3 +115,38 @@ while True:
     await python("assert open(sys.argv[1], 'rb').read() == b'old'", [path])
   }
 })
+
+const ASKING = `
+path = sys.argv[1]
+fd = os.open(path, os.O_RDONLY)
+say('ready')
+end = time.time() + 4
+while time.time() < end:
+    os.setxattr(path, 'user.other', b'x'); os.lseek(fd, 0, os.SEEK_END); os.stat(path)
+`
+
+test(
+  'a rollback waits for nobody who asks for the size with the file locked',
+  TEST,
+  async (context) => {
+    const mount = await mounted(context)
+    const path = mount.at('file')
+    await python(
+      "open(sys.argv[1], 'w').write('old')\nos.setxattr(sys.argv[1], 'user.atomic', b'1')",
+      [path],
+    )
+    const asking = [1, 2, 3].map(() => startPython(ASKING, [path]))
+    await Promise.all(asking.map(async (program) => program.said('ready')))
+    await python(
+      `
+fd = os.open(sys.argv[1], os.O_RDWR)
+end = time.time() + 3
+while time.time() < end:
+    os.pwrite(fd, b'x' * 50000, 0)
+    os.setxattr(sys.argv[1], 'user.atomic.rollback', b'1')
+`,
+      [path],
+    )
+    for (const program of asking) await program.ended
+  },
+)
