@@ -11,6 +11,7 @@ import { commits } from './groups/commits.ts'
 import { files, replace } from './groups/files.ts'
 import { fragments } from './groups/fragments.ts'
 import type { Group } from './groups/group.ts'
+import { isolation } from './groups/isolation.ts'
 import { sequential } from './groups/sequential.ts'
 import { together } from './groups/together.ts'
 import { sqlite } from './groups/sqlite.ts'
@@ -21,6 +22,7 @@ import { table, writeMarkdown } from './report.ts'
 
 const GROUPS: Readonly<Record<string, Group>> = {
   commits,
+  isolation,
   sequential,
   written,
   fragments,
