@@ -16,13 +16,15 @@ function readPackages(path) {
   }
 }
 
+/** Packages for other platforms are not there; what the project itself names is there for x64. */
 function isInstalled() {
-  const wanted = Object.entries(readPackages('package-lock.json'))
+  const wanted = readPackages('package-lock.json')
   const present = readPackages('node_modules/.package-lock.json')
-  return wanted.every(
-    ([name, { version, optional }]) =>
-      name === '' || optional === true || present[name]?.version === version,
-  )
+  const named = process.arch === 'x64' ? Object.keys(wanted['']?.optionalDependencies ?? {}) : []
+  return Object.entries(wanted).every(([name, { version, optional }]) => {
+    const isNeeded = optional !== true || named.includes(name.replace('node_modules/', ''))
+    return name === '' || !isNeeded || present[name]?.version === version
+  })
 }
 
 /** Runs an npm command in the project's folder; returns its exit code. */

@@ -5,11 +5,15 @@
 import type { Logger } from 'pino'
 import { FsError } from '../errors.ts'
 import { Filesystem } from '../fs/filesystem.ts'
+import type { KernelCache } from '../fs/operations.ts'
 import { ProcFilesystem } from '../fs/processes.ts'
 import { KernelLink } from '../fuse/kernel/kernel-link.ts'
 import type { MountNote } from '../fuse/kernel/mount-note.ts'
 import { inspectMountpoint } from '../fuse/kernel/mount-point.ts'
 import { KernelSession } from '../fuse/kernel/session.ts'
+import { NativeSession } from '../fuse/native/session.ts'
+import { UNCACHED } from '../fuse/native/uncached.ts'
+import type { Transport, TransportName, TransportOptions } from '../fuse/transport.ts'
 import type { RecoveryReport } from '../volume/open.ts'
 import { type VolumeAtPath, openVolumeAt } from '../volume/path.ts'
 import { Background } from './background.ts'
@@ -29,6 +33,8 @@ export interface SessionOptions {
   /** Standard options for mount(8), as they are. */
   readonly mountOptions: readonly string[]
   readonly writebackCache: boolean
+  /** How requests get here; through the kernel's own protocol if nothing is said. */
+  readonly transport?: TransportName
   /** How long the disk may take for an answer before the volume fails, in seconds; 0: for ever. */
   readonly ioTimeoutSeconds?: number
   /** Where `log` writes, if that is a file; for what a process beside this one has to say. */
@@ -42,11 +48,11 @@ export class Session {
   readonly recovery: RecoveryReport
   /** Resolves when the volume is closed in order; rejects when that failed. */
   readonly ended: Promise<void>
-  private readonly kernel: KernelSession
+  private readonly kernel: Transport
   private readonly log: Logger
 
   private constructor(
-    kernel: KernelSession,
+    kernel: Transport,
     recovery: RecoveryReport,
     ended: Promise<void>,
     log: Logger,
@@ -68,12 +74,12 @@ export class Session {
     const volume = await openVolume(options, disk)
     reportRecovery(volume.report, log)
     try {
-      const link = new KernelLink()
-      const filesystem = makeFilesystem(volume, link, options)
+      const link = options.transport === 'fuse-native' ? undefined : new KernelLink()
+      const filesystem = makeFilesystem(volume, link ?? UNCACHED, options)
       volume.engine.health.onFailure((reason) => {
         log.fatal({ err: reason }, 'a write to the disk failed; the volume is now read-only')
       })
-      const kernel = await startKernel(filesystem, volume, link, options)
+      const kernel = await startTransport(filesystem, volume, link, options)
       const background = new Background(filesystem, log)
       const ended = kernel.ended
         .catch((error: unknown) => {
@@ -124,7 +130,7 @@ async function openVolume(options: SessionOptions, disk: DiskWatch): Promise<Vol
 
 function makeFilesystem(
   volume: VolumeAtPath,
-  kernel: KernelLink,
+  kernel: KernelCache,
   options: SessionOptions,
 ): Filesystem {
   return new Filesystem({
@@ -141,25 +147,26 @@ function makeFilesystem(
   })
 }
 
-function startKernel(
+/** Without a link to the kernel's cache it is libfuse's. */
+function startTransport(
   filesystem: Filesystem,
   volume: VolumeAtPath,
-  link: KernelLink,
+  link: KernelLink | undefined,
   options: SessionOptions,
-): Promise<KernelSession> {
-  return KernelSession.start({
+): Promise<Transport> {
+  const common: TransportOptions = {
     filesystem,
     mountpoint: options.mountpoint,
     source: options.source,
     log: options.log,
-    link,
     onBug: (error) => {
       volume.engine.health.fail(error)
     },
     mount: { standard: options.mountOptions, allowOther: options.allowOther },
-    writebackCache: options.writebackCache,
     ...(options.note !== undefined && { note: options.note }),
-  })
+  }
+  if (link === undefined) return NativeSession.start(common)
+  return KernelSession.start({ ...common, link, writebackCache: options.writebackCache })
 }
 
 async function close(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Mount, mounted } from './support/mount.ts'
 import { python, run, shell, start, startPython } from './support/run.ts'
+import { testOnEach } from './support/transports.ts'
 
 const TEST = { timeout: 30_000 }
 
@@ -31,7 +32,7 @@ while True:
     say('did ' + line)
 `
 
-test('setfattr, echo > and getfattr in a shell', TEST, async (context) => {
+testOnEach('setfattr, echo > and getfattr in a shell', TEST, async (context) => {
   const mount = await mounted(context)
   await shell(
     `echo old > file && setfattr -n user.atomic -v 1 file
@@ -47,7 +48,7 @@ test('setfattr, echo > and getfattr in a shell', TEST, async (context) => {
   )
 })
 
-test('files and folders made in an atomic folder are atomic', TEST, async (context) => {
+testOnEach('files and folders made in an atomic folder are atomic', TEST, async (context) => {
   const mount = await mounted(context)
   await shell(
     `mkdir folder && setfattr -n user.atomic -v 1 folder
@@ -62,7 +63,7 @@ test('files and folders made in an atomic folder are atomic', TEST, async (conte
   )
 })
 
-test('everybody sees staged content; only fsync makes it last', TEST, async (context) => {
+testOnEach('everybody sees staged content; only fsync makes it last', TEST, async (context) => {
   const mount = await mounted(context)
   const path = await atomicFile(mount, 'the published content')
   const holder = startPython(HOLDER, [path])
@@ -79,7 +80,7 @@ test('everybody sees staged content; only fsync makes it last', TEST, async (con
   assert.match(await state(path), /^state=clean\nstaged_bytes=0\n/)
 })
 
-test('fsync publishes, and what is written later is staged again', TEST, async (context) => {
+testOnEach('fsync publishes, and what is written later is staged again', TEST, async (context) => {
   const mount = await mounted(context)
   const path = await atomicFile(mount, 'one')
   const holder = startPython(HOLDER, [path])
@@ -95,7 +96,7 @@ test('fsync publishes, and what is written later is staged again', TEST, async (
   assert.equal(await contentOf(path), 'second')
 })
 
-test('user.atomic.commit publishes what only the kernel has yet', TEST, async (context) => {
+testOnEach('user.atomic.commit publishes what only the kernel has yet', TEST, async (context) => {
   const mount = await mounted(context)
   const path = await atomicFile(mount, 'one')
   const holder = startPython(HOLDER, [path])
@@ -132,7 +133,7 @@ for (const [what, command] of [
   ['O_TRUNC alone', 'exec 3> file; read -r < ../pipe; echo second >&3'],
   ['a descriptor that was duplicated', 'exec 3<> file; echo 1 >&3; echo 2 >&3; read -r < ../pipe'],
 ]) {
-  test(`${what ?? ''}: a crash in the middle leaves the old file`, TEST, async (context) => {
+  testOnEach(`${what ?? ''}: a crash in the middle leaves the old file`, TEST, async (context) => {
     const mount = await mounted(context)
     const path = await atomicFile(mount, 'old')
     await shell('mkfifo ../pipe', { cwd: mount.path })
@@ -147,18 +148,22 @@ for (const [what, command] of [
   })
 }
 
-test('commands with a redirection publish when all of them are through', TEST, async (context) => {
-  const mount = await mounted(context)
-  const path = await atomicFile(mount, 'old')
-  await shell('{ echo first; date > /dev/null; echo second; } > file', { cwd: mount.path })
-  assert.equal(await contentOf(path), 'first\nsecond\n')
-  assert.match(await state(path), /^state=clean/)
-  await shell('sync .', { cwd: mount.path })
-  await mount.crash()
-  assert.equal(await contentOf(path), 'first\nsecond\n')
-})
+testOnEach(
+  'commands with a redirection publish when all of them are through',
+  TEST,
+  async (context) => {
+    const mount = await mounted(context)
+    const path = await atomicFile(mount, 'old')
+    await shell('{ echo first; date > /dev/null; echo second; } > file', { cwd: mount.path })
+    assert.equal(await contentOf(path), 'first\nsecond\n')
+    assert.match(await state(path), /^state=clean/)
+    await shell('sync .', { cwd: mount.path })
+    await mount.crash()
+    assert.equal(await contentOf(path), 'first\nsecond\n')
+  },
+)
 
-test('dup and close publish nothing before the last close', TEST, async (context) => {
+testOnEach('dup and close publish nothing before the last close', TEST, async (context) => {
   const mount = await mounted(context)
   const path = await atomicFile(mount, 'old')
   const program = `
@@ -172,7 +177,7 @@ os.close(fd); time.sleep(0.2); assert state() == b'state=clean', state()
   assert.equal(await contentOf(path), 'half whole')
 })
 
-test('removing user.atomic publishes what is staged', TEST, async (context) => {
+testOnEach('removing user.atomic publishes what is staged', TEST, async (context) => {
   const mount = await mounted(context)
   const path = await atomicFile(mount, 'old')
   const holder = startPython(HOLDER, [path])
@@ -188,7 +193,7 @@ test('removing user.atomic publishes what is staged', TEST, async (context) => {
   assert.match(await contentOf(path), /^new/)
 })
 
-test('mount option atomic: every new file is', TEST, async (context) => {
+testOnEach('mount option atomic: every new file is', TEST, async (context) => {
   const mount = await mounted(context, { newFiles: 'shared' })
   await shell('echo a > a && test "$(getfattr --only-values -n user.atomic a)" = 1', {
     cwd: mount.path,

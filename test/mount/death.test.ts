@@ -1,8 +1,10 @@
 /** How a process ends decides what becomes of the update that it has not published. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { TRANSPORTS } from '../../src/fuse/transport.ts'
 import { type Mount, mounted } from './support/mount.ts'
 import { python, shell, startPython } from './support/run.ts'
+import { testOn, testOnEach } from './support/transports.ts'
 
 const TEST = { timeout: 60_000 }
 
@@ -65,7 +67,7 @@ const isStaged = async (path: string): Promise<boolean> =>
     'staged\\n',
   )
 
-test('the only writer ends', TEST, async (context) => {
+testOnEach('the only writer ends', TEST, async (context) => {
   const mount = await mounted(context)
   for (const [policy, end, content, state] of WANTED) {
     const path = await atomicFile(mount, `${policy} ${end.replaceAll(/\W/g, '')}`, policy)
@@ -85,30 +87,34 @@ test('the only writer ends', TEST, async (context) => {
   }
 })
 
-test('one of two writers dies: the update stays until the other ends', TEST, async (context) => {
-  const mount = await mounted(context)
-  for (const [end, wanted] of [
-    ['exit 0', 'new'],
-    ['SIGKILL', 'old'],
-  ] as const) {
-    const path = await atomicFile(mount, wanted)
-    const other = startPython(
-      `fd = os.open(sys.argv[1], os.O_RDWR); say('open'); wait(); ${ENDS[end]}`,
-      [path],
-    )
-    await other.said('open')
-    await startPython(UPDATE + ENDS.SIGKILL, [path]).ended
-    assert.equal(await contentOf(path), 'new')
-    assert.ok(await isStaged(path))
-    other.tell('go')
-    await other.ended
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    assert.equal(await contentOf(path), wanted)
-    assert.ok(!(await isStaged(path)))
-  }
-})
+testOnEach(
+  'one of two writers dies: the update stays until the other ends',
+  TEST,
+  async (context) => {
+    const mount = await mounted(context)
+    for (const [end, wanted] of [
+      ['exit 0', 'new'],
+      ['SIGKILL', 'old'],
+    ] as const) {
+      const path = await atomicFile(mount, wanted)
+      const other = startPython(
+        `fd = os.open(sys.argv[1], os.O_RDWR); say('open'); wait(); ${ENDS[end]}`,
+        [path],
+      )
+      await other.said('open')
+      await startPython(UPDATE + ENDS.SIGKILL, [path]).ended
+      assert.equal(await contentOf(path), 'new')
+      assert.ok(await isStaged(path))
+      other.tell('go')
+      await other.ended
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      assert.equal(await contentOf(path), wanted)
+      assert.ok(!(await isStaged(path)))
+    }
+  },
+)
 
-test('a child that shares the descriptor dies: the parent decides', TEST, async (context) => {
+testOnEach('a child that shares the descriptor dies: the parent decides', TEST, async (context) => {
   const mount = await mounted(context)
   for (const [end, wanted] of [
     ['close(2)', 'new'],
@@ -130,19 +136,23 @@ ${ENDS[end]}
   }
 })
 
-test('a child outlives the parent that was killed: the child decides', TEST, async (context) => {
-  const mount = await mounted(context)
-  const path = await atomicFile(mount, 'file')
-  const program = `
+testOnEach(
+  'a child outlives the parent that was killed: the child decides',
+  TEST,
+  async (context) => {
+    const mount = await mounted(context)
+    const path = await atomicFile(mount, 'file')
+    const program = `
 fd = os.open(sys.argv[1], os.O_RDWR); os.pwrite(fd, b'n' * 20000, 0); pid = os.fork()
 if pid != 0: os.kill(os.getpid(), signal.SIGKILL)
 time.sleep(1); os._exit(0)
 `
-  await startPython(program, [path]).ended
-  await new Promise((resolve) => setTimeout(resolve, 100))
-  assert.equal(await contentOf(path), 'new')
-  assert.ok(!(await isStaged(path)))
-})
+    await startPython(program, [path]).ended
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    assert.equal(await contentOf(path), 'new')
+    assert.ok(!(await isStaged(path)))
+  },
+)
 
 test('stores through a mapping whose descriptor was closed', TEST, async (context) => {
   const mount = await mounted(context)
@@ -165,7 +175,7 @@ test('stores through a mapping, and an exit with 0', TEST, async (context) => {
   }
 })
 
-test('who waits for the lock of a killed writer sees the old file', TEST, async (context) => {
+testOnEach('who waits for the lock of a killed writer sees the old file', TEST, async (context) => {
   const mount = await mounted(context)
   const path = await atomicFile(mount, 'file')
   const program = `
@@ -189,7 +199,7 @@ for n in range(20):
   await python(program, [path])
 })
 
-test('executing a program closes descriptors with staged content', TEST, async (context) => {
+testOnEach('executing a program closes descriptors with staged content', TEST, async (context) => {
   const mount = await mounted(context)
   const path = await atomicFile(mount, 'file')
   // The descriptor is not passed on, so the kernel asks us while it holds the locks of execve(2).
@@ -209,7 +219,7 @@ os.kill(os.getpid(), signal.SIGKILL)
   await mount.unmount()
 })
 
-test(
+testOnEach(
   'a state that is clean after a close that discards is what everybody sees',
   TEST,
   async (context) => {
@@ -232,10 +242,16 @@ for (const [which, before] of [
   ['', ''],
   [', with a descriptor closed before', 'os.close(os.dup(fd))'],
 ] as const) {
-  test(`a writer is killed while it sets attributes${which}`, TEST, async (context) => {
-    const mount = await mounted(context)
-    const path = await atomicFile(mount, 'file')
-    const program = `
+  // One of them is enough for the second transport: it is the kernel that is tried here.
+  const transports = before === '' ? TRANSPORTS : (['kernel'] as const)
+  testOn(
+    transports,
+    `a writer is killed while it sets attributes${which}`,
+    TEST,
+    async (context) => {
+      const mount = await mounted(context)
+      const path = await atomicFile(mount, 'file')
+      const program = `
 path = sys.argv[1]
 for round in range(60):
     reading, writing = os.pipe()
@@ -251,11 +267,12 @@ for round in range(60):
     with open(path, 'rb') as file: content = file.read()
     assert content == b'o' * 10000, (round, len(content))
 `
-    await python(program, [path])
-  })
+      await python(program, [path])
+    },
+  )
 }
 
-test(
+testOnEach(
   'a rollback of what was kept is seen by whoever opens the file next',
   TEST,
   async (context) => {

@@ -9,11 +9,11 @@
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
 import { Random, testSeed } from '../support/random.ts'
 import { WORKER_KINDS, type Worker, checkWorker, startWorker } from './support/kill-workers.ts'
 import { type Mount, mounted } from './support/mount.ts'
 import { shell } from './support/run.ts'
+import { testOnEach } from './support/transports.ts'
 
 const SECONDS = Number(process.env['OATOMIC_KILL_SECONDS'] ?? 20)
 const TEST = { timeout: (SECONDS + 60) * 1000 }
@@ -31,30 +31,35 @@ async function makeWorkers(mount: Mount): Promise<Worker[]> {
   )
 }
 
-test('a daemon that is killed under load loses and mixes nothing', TEST, async (context) => {
-  const seed = testSeed()
-  context.diagnostic(`OATOMIC_SEED=${seed}`)
-  const random = new Random(seed)
-  const mount = await mounted(context)
-  const workers = await makeWorkers(mount)
-  await shell('sync .', { cwd: mount.path })
-  let steps = workers.map(() => 0)
-  let killCount = 0
-  const end = Date.now() + SECONDS * 1000
-  while (Date.now() < end) {
-    const running = workers.map((worker, index) => startWorker(worker, steps[index] ?? 0))
-    await Promise.all(running.map((worker) => worker.said('ready')))
-    const pauseMs = 20 + random.int(random.oneIn(4) ? 3000 : 600)
-    await new Promise((resolve) => setTimeout(resolve, pauseMs))
-    await mount.kill()
-    killCount++
-    const ended = await Promise.all(running.map((worker) => worker.killed()))
-    for (const { stderr } of ended) assert.doesNotMatch(stderr, /AssertionError|SyntaxError/)
+testOnEach(
+  'a daemon that is killed under load loses and mixes nothing',
+  TEST,
+  async (context, transport) => {
+    const seconds = transport === 'kernel' ? SECONDS : SECONDS / 2
+    const seed = testSeed()
+    context.diagnostic(`OATOMIC_SEED=${seed}`)
+    const random = new Random(seed)
+    const mount = await mounted(context)
+    const workers = await makeWorkers(mount)
+    await shell('sync .', { cwd: mount.path })
+    let steps = workers.map(() => 0)
+    let killCount = 0
+    const end = Date.now() + seconds * 1000
+    while (Date.now() < end) {
+      const running = workers.map((worker, index) => startWorker(worker, steps[index] ?? 0))
+      await Promise.all(running.map((worker) => worker.said('ready')))
+      const pauseMs = 20 + random.int(random.oneIn(4) ? 3000 : 600)
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+      await mount.kill()
+      killCount++
+      const ended = await Promise.all(running.map((worker) => worker.killed()))
+      for (const { stderr } of ended) assert.doesNotMatch(stderr, /AssertionError|SyntaxError/)
+      await mount.remount()
+      steps = await Promise.all(workers.map((worker) => checkWorker(worker)))
+    }
+    context.diagnostic(`${killCount} kills, steps: ${steps.join(' ')}`)
+    await mount.unmount()
     await mount.remount()
-    steps = await Promise.all(workers.map((worker) => checkWorker(worker)))
-  }
-  context.diagnostic(`${killCount} kills, steps: ${steps.join(' ')}`)
-  await mount.unmount()
-  await mount.remount()
-  assert.deepEqual(await Promise.all(workers.map((worker) => checkWorker(worker))), steps)
-})
+    assert.deepEqual(await Promise.all(workers.map((worker) => checkWorker(worker))), steps)
+  },
+)

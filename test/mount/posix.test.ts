@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { mounted } from './support/mount.ts'
 import { python, shell, startPython } from './support/run.ts'
+import { testOnEach } from './support/transports.ts'
 
 const TEST = { timeout: 90_000 }
 
-test('dd with O_DIRECT, conv=fsync and odd block sizes', TEST, async (context) => {
+testOnEach('dd with O_DIRECT, conv=fsync and odd block sizes', TEST, async (context) => {
   const mount = await mounted(context)
   await shell(
     `head -c 5000000 /dev/urandom > ../random && dd if=../random of=a bs=4096 conv=fsync
@@ -48,7 +49,7 @@ for page in range(256):
   await python(check, [mount.at('mapped')])
 })
 
-test('a sparse file beyond 4 GiB', TEST, async (context) => {
+testOnEach('a sparse file beyond 4 GiB', TEST, async (context) => {
   const mount = await mounted(context)
   const program = `
 path, what = sys.argv[1:]
@@ -71,7 +72,7 @@ os.fsync(fd)
   })
 })
 
-test('names of 255 bytes that are no text, and none longer', TEST, async (context) => {
+testOnEach('names of 255 bytes that are no text, and none longer', TEST, async (context) => {
   const mount = await mounted(context)
   const program = `
 os.chdir(sys.argv[1])
@@ -94,7 +95,7 @@ for call in (lambda: os.mkdir(b'x' * 256), lambda: os.stat(b'x' * 256)):
   await python(program, [mount.path, 'read'])
 })
 
-test('many open files, removed while open', TEST, async (context) => {
+testOnEach('many open files, removed while open', TEST, async (context) => {
   const mount = await mounted(context)
   const program = `
 os.chdir(sys.argv[1])
@@ -110,7 +111,7 @@ for n, fd in enumerate(files):
   await mount.unmount()
 })
 
-test('O_APPEND of several processes loses and mixes nothing', TEST, async (context) => {
+testOnEach('O_APPEND of several processes loses and mixes nothing', TEST, async (context) => {
   const mount = await mounted(context)
   const program = `
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -3,9 +3,10 @@
  * must have published, or that must not.
  */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { TRANSPORTS } from '../../src/fuse/transport.ts'
 import { mounted } from './support/mount.ts'
 import { python, startPython } from './support/run.ts'
+import { testOn, testOnEach } from './support/transports.ts'
 
 const TEST = { timeout: 60_000 }
 
@@ -85,7 +86,9 @@ const POINTS: Readonly<Record<string, readonly [string, 'old' | 'new']>> = {
 }
 
 for (const [what, [lines, wanted]] of Object.entries(POINTS)) {
-  test(`${what}: the ${wanted} content after a crash`, TEST, async (context) => {
+  // A shared map takes the kernel's cache.
+  const transports = lines.includes('mapped()') ? (['kernel'] as const) : TRANSPORTS
+  testOn(transports, `${what}: the ${wanted} content after a crash`, TEST, async (context) => {
     const mount = await mounted(context)
     const program = `${PRELUDE}\n${lines}\nos.kill(daemon, signal.SIGKILL)\n`
     await python(program, [mount.at('file'), String(mount.pid)])
@@ -114,19 +117,26 @@ assert content[0] in (acknowledged % 256, (acknowledged + 1) % 256), (content[0]
 `
 
 for (const whom of ['the daemon', 'the writer'] as const) {
-  test(`a large write with O_DSYNC is old or new when ${whom} is killed`, TEST, async (context) => {
-    const mount = await mounted(context)
-    for (let round = 0; round < 12; round++) {
-      const path = mount.at(`file${round}`)
-      const size = [1 << 20, 3_000_001, 70_000][round % 3] ?? 0
-      const writer = startPython(WRITER, [path, String(size)])
-      await writer.said('ready')
-      await new Promise((resolve) => setTimeout(resolve, 40 + round * 17))
-      if (whom === 'the daemon') await mount.kill()
-      const { stdout } = await writer.killed()
-      if (whom === 'the daemon') await mount.remount()
-      const acknowledged = stdout.trim().split('\n').at(-1) ?? '0'
-      await python(CHECK, [path, acknowledged === 'ready' ? '0' : acknowledged, String(size)])
-    }
-  })
+  testOnEach(
+    `a large write with O_DSYNC is old or new when ${whom} is killed`,
+    TEST,
+    async (context, transport) => {
+      const roundCount = transport === 'kernel' ? 12 : 4
+      const sizes =
+        transport === 'kernel' ? [1 << 20, 3_000_001, 70_000] : [100_000, 126_976, 70_000]
+      const mount = await mounted(context)
+      for (let round = 0; round < roundCount; round++) {
+        const path = mount.at(`file${round}`)
+        const size = sizes[round % 3] ?? 0
+        const writer = startPython(WRITER, [path, String(size)])
+        await writer.said('ready')
+        await new Promise((resolve) => setTimeout(resolve, 40 + round * 17))
+        if (whom === 'the daemon') await mount.kill()
+        const { stdout } = await writer.killed()
+        if (whom === 'the daemon') await mount.remount()
+        const acknowledged = stdout.trim().split('\n').at(-1) ?? '0'
+        await python(CHECK, [path, acknowledged === 'ready' ? '0' : acknowledged, String(size)])
+      }
+    },
+  )
 }

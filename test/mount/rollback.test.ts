@@ -1,27 +1,27 @@
 /** Rollback by attribute: what every opener sees afterwards, in all ways in which one can look. */
-import { test } from 'node:test'
 import { mounted } from './support/mount.ts'
 import { python, startPython } from './support/run.ts'
+import { testOnEach } from './support/transports.ts'
 
 const TEST = { timeout: 30_000 }
 
 const PROGRAM = `
-path, old_size, new_size, round_count = sys.argv[1], *map(int, sys.argv[2:])
+path, old_size, new_size, round_count, is_mapped = sys.argv[1], *map(int, sys.argv[2:])
 old = bytes(i * 7 % 251 for i in range(old_size)); new = bytes(i * 5 % 241 + 1 for i in range(new_size))
 with open(path, 'wb') as file: file.write(old)
 os.setxattr(path, 'user.atomic', b'1')
 fd = os.open(path, os.O_RDWR); other = os.open(path, os.O_RDONLY)
-view = mmap.mmap(other, old_size, mmap.MAP_SHARED, mmap.PROT_READ) if old_size else b''
+view = mmap.mmap(other, old_size, mmap.MAP_SHARED, mmap.PROT_READ) if old_size and is_mapped else b''
 def stage():
     os.pwrite(fd, new, 0); os.ftruncate(fd, new_size)
     assert os.fstat(other).st_size == new_size and os.pread(other, new_size + 9, 0) == new
-    assert view[:min(old_size, new_size)] == new[:old_size]
+    assert not view or view[:min(old_size, new_size)] == new[:old_size]
 def check(content):
     assert os.fstat(fd).st_size == os.fstat(other).st_size == os.stat(path).st_size == len(content)
     for which in (fd, other):
         got = os.pread(which, len(content) + 9, 0)
         assert got == content, (len(got), len(content))
-    assert view[:] == content[:old_size]
+    assert not view or view[:] == content[:old_size]
     assert open(path, 'rb').read() == content
     assert os.lseek(fd, 0, os.SEEK_END) == len(content)
 for n in range(round_count):
@@ -51,14 +51,20 @@ for (const [oldSize, newSize] of [
   [700_000, 2_000_001],
   [2_000_001, 3],
 ] as const) {
-  test(`rollback from ${newSize} to ${oldSize} bytes`, TEST, async (context) => {
+  testOnEach(`rollback from ${newSize} to ${oldSize} bytes`, TEST, async (context, transport) => {
     const mount = await mounted(context)
-    await python(PROGRAM, [mount.at('file'), String(oldSize), String(newSize), '10'])
+    await python(PROGRAM, [
+      mount.at('file'),
+      String(oldSize),
+      String(newSize),
+      '10',
+      transport === 'kernel' ? '1' : '0',
+    ])
     await mount.unmount()
   })
 }
 
-test('appending with O_APPEND right behind a rollback', TEST, async (context) => {
+testOnEach('appending with O_APPEND right behind a rollback', TEST, async (context) => {
   const mount = await mounted(context)
   const program = `
 path = sys.argv[1]
@@ -74,9 +80,12 @@ for n in range(50):
   await python(program, [mount.at('file')])
 })
 
-test('rollback while others look: sizes are right as soon as it returns', TEST, async (context) => {
-  const mount = await mounted(context)
-  const program = `
+testOnEach(
+  'rollback while others look: sizes are right as soon as it returns',
+  TEST,
+  async (context) => {
+    const mount = await mounted(context)
+    const program = `
 path = sys.argv[1]
 old, new = b'a' * 30000, b'b' * 90000
 open(path, 'wb').write(old); os.setxattr(path, 'user.atomic', b'1')
@@ -91,10 +100,11 @@ try:
         got = os.pread(fd, 100000, 0); assert got == old, (n, len(got), got.count(b'b'))
 finally: os.kill(reader, signal.SIGKILL)
 `
-  await python(program, [mount.at('file')])
-})
+    await python(program, [mount.at('file')])
+  },
+)
 
-test('a daemon that is killed during rollbacks ends', TEST, async (context) => {
+testOnEach('a daemon that is killed during rollbacks ends', TEST, async (context) => {
   const mount = await mounted(context)
   const program = `
 path = sys.argv[1]

@@ -1,8 +1,10 @@
 /** Programs that everybody uses, on a mount; what they leave is there after a crash, too. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { TRANSPORTS } from '../../src/fuse/transport.ts'
 import { mounted } from './support/mount.ts'
 import { needs, shell } from './support/run.ts'
+import { testOn, testOnEach } from './support/transports.ts'
 
 const TEST = { timeout: 120_000 }
 
@@ -28,7 +30,7 @@ test('cp -a, diff -r, cp -al, mv and rm -rf of thousands of files', TEST, async 
   await mount.unmount()
 })
 
-test(
+testOnEach(
   'tar there and back keeps content, names, times, links and attributes',
   TEST,
   async (context) => {
@@ -51,7 +53,7 @@ test(
   },
 )
 
-test('git init, add, commit, gc, fsck and clone', TEST, async (context) => {
+testOnEach('git init, add, commit, gc, fsck and clone', TEST, async (context) => {
   await needs('git', 'git')
   const mount = await mounted(context)
   const environment = {
@@ -81,7 +83,7 @@ test('git init, add, commit, gc, fsck and clone', TEST, async (context) => {
   await shell('git -C first fsck --full --strict && git -C first log other | grep moved', options)
 })
 
-test('sed -i, editors that rename, ln and touch', TEST, async (context) => {
+testOnEach('sed -i, editors that rename, ln and touch', TEST, async (context) => {
   const mount = await mounted(context)
   const options = { cwd: mount.path }
   await shell(
@@ -101,12 +103,17 @@ test('sed -i, editors that rename, ln and touch', TEST, async (context) => {
 })
 
 for (const mode of ['delete', 'truncate', 'persist', 'wal']) {
-  test(`sqlite3 with journal_mode=${mode} survives killed daemons`, TEST, async (context) => {
-    await needs('sqlite3', 'sqlite3')
-    const mount = await mounted(context)
-    const options = { cwd: mount.path }
-    await shell(
-      `sqlite3 base.db 'PRAGMA journal_mode=${mode}; PRAGMA synchronous=FULL;
+  const transports = mode === 'delete' ? TRANSPORTS : (['kernel'] as const)
+  testOn(
+    transports,
+    `sqlite3 with journal_mode=${mode} survives killed daemons`,
+    TEST,
+    async (context) => {
+      await needs('sqlite3', 'sqlite3')
+      const mount = await mounted(context)
+      const options = { cwd: mount.path }
+      await shell(
+        `sqlite3 base.db 'PRAGMA journal_mode=${mode}; PRAGMA synchronous=FULL;
          CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB);'
        for round in $(seq 5); do
          sqlite3 base.db 'PRAGMA synchronous=FULL; BEGIN;
@@ -114,14 +121,15 @@ for (const mode of ['delete', 'truncate', 'persist', 'wal']) {
            INSERT INTO t(body) SELECT randomblob(700) FROM n; COMMIT;
            UPDATE t SET body = randomblob(900) WHERE id % 7 = 0; DELETE FROM t WHERE id % 11 = 0;'
        done`,
-      options,
-    )
-    const count = `sqlite3 base.db 'SELECT count(*), sum(length(body)) FROM t; PRAGMA integrity_check;'`
-    const before = await shell(count, options)
-    assert.match(before, /\nok\n$/)
-    await mount.crash()
-    assert.equal(await shell(count, options), before)
-    await shell(`sqlite3 base.db 'VACUUM; PRAGMA integrity_check;' | grep -q ok`, options)
-    await mount.unmount()
-  })
+        options,
+      )
+      const count = `sqlite3 base.db 'SELECT count(*), sum(length(body)) FROM t; PRAGMA integrity_check;'`
+      const before = await shell(count, options)
+      assert.match(before, /\nok\n$/)
+      await mount.crash()
+      assert.equal(await shell(count, options), before)
+      await shell(`sqlite3 base.db 'VACUUM; PRAGMA integrity_check;' | grep -q ok`, options)
+      await mount.unmount()
+    },
+  )
 }

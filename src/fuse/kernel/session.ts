@@ -1,14 +1,13 @@
 import { stat, statfs } from 'node:fs/promises'
-import type { Logger } from 'pino'
 import { FsError } from '../../errors.ts'
-import type { FilesystemOperations, KernelCache } from '../../fs/operations.ts'
+import type { KernelCache } from '../../fs/operations.ts'
 import { Failures } from '../failures.ts'
 import { LONG_TIMEOUTS, type ReplyTimeouts } from '../timeouts.ts'
+import type { Transport, TransportOptions } from '../transport.ts'
 import { Deferred } from './deferred.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { KernelLink } from './kernel-link.ts'
-import { type MountOptions, mount } from './mount.ts'
-import type { MountNote } from './mount-note.ts'
+import { mount } from './mount.ts'
 import { prepareMountpoint, withTimeout } from './mount-point.ts'
 import { Handshake } from './handshake.ts'
 import type { Agreement } from './negotiation.ts'
@@ -20,19 +19,9 @@ import { type UnmountOptions, unmount } from './unmount.ts'
 
 const START_TIMEOUT_MS = 15_000
 
-export interface KernelSessionOptions {
-  readonly filesystem: FilesystemOperations
-  readonly mountpoint: string
-  /** What the mount table shows as mounted: the volume's path. */
-  readonly source: string
-  readonly log: Logger
-  /** Told of every failure of a request that is not an `FsError`. */
-  readonly onBug: (error: unknown) => void
+export interface KernelSessionOptions extends TransportOptions {
   /** The kernel's cache, if the filesystem was given it when it was made. */
   readonly link?: KernelLink
-  readonly mount?: MountOptions
-  /** What an earlier life of this mount has left word of. */
-  readonly note?: MountNote
   readonly timeouts?: ReplyTimeouts
   /** Have the kernel gather writes before it sends them. Default: true. */
   readonly writebackCache?: boolean
@@ -45,7 +34,7 @@ export interface KernelSessionOptions {
  *   device ── RequestLoop ── Dispatcher ── handlers ── FilesystemOperations
  *      └───── ReplySender ───────┘
  */
-export class KernelSession {
+export class KernelSession implements Transport {
   readonly mountpoint: string
   readonly #options: KernelSessionOptions
   readonly #fd: number
@@ -88,12 +77,10 @@ export class KernelSession {
     })
   }
 
-  /** Resolves when the mount is gone; rejects when the device has failed. */
   get ended(): Promise<void> {
     return this.#ended.promise
   }
 
-  /** Ends the connection without an unmount; whatever uses the mount gets errors. */
   stop(): void {
     this.#loop.stop()
   }
@@ -102,10 +89,6 @@ export class KernelSession {
     return this.#link
   }
 
-  /**
-   * Unmounts. Resolves when the mount is gone, or, if `lazy`, when nobody can find it any more.
-   * Throws FsError EBUSY while it is in use.
-   */
   async unmount(options: UnmountOptions = {}): Promise<void> {
     await unmount(this.mountpoint, options)
     if (options.lazy !== true) await this.ended

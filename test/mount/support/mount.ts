@@ -14,9 +14,11 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { checkPath } from '../../../src/check/check-path.ts'
+import type { TransportName } from '../../../src/fuse/transport.ts'
 import type { RecoveryReport } from '../../../src/volume/open.ts'
 import { makeVolumeAt } from '../../../src/volume/path.ts'
 import { needs, start } from './run.ts'
+import { transportOf } from './transports.ts'
 
 const DAEMON = fileURLToPath(new URL('daemon.js', import.meta.url))
 const START_TIMEOUT_MS = 30_000
@@ -30,6 +32,7 @@ export interface DaemonOptions {
   readonly readOnly: boolean
   readonly newFiles: 'ordinary' | 'shared' | 'isolated'
   readonly mountOptions: readonly string[]
+  readonly transport: TransportName
 }
 
 export interface DaemonMessage {
@@ -44,7 +47,7 @@ export async function mounted(context: TestContext, options: MountOptions = {}):
   assert.ok(existsSync('/dev/fuse'), 'This test needs /dev/fuse: run "modprobe fuse"')
   await needs('setfattr', 'attr')
   const folder = await mkdtemp(join(tmpdir(), 'oatomic-mount-'))
-  const mount = new Mount(folder, options)
+  const mount = new Mount(folder, { transport: transportOf(context), ...options })
   context.after(async () => {
     await mount.cleanUp()
   })
@@ -103,6 +106,7 @@ export class Mount {
       readOnly: false,
       newFiles: 'ordinary',
       mountOptions: [],
+      transport: 'kernel',
       ...this.#options,
       ...options,
     })

@@ -1,0 +1,7 @@
+import type { KernelCache } from '../../fs/operations.ts'
+
+/** The kernel's cache where the kernel has none. */
+export const UNCACHED: KernelCache = {
+  invalidate: async () => undefined,
+  resize: async () => undefined,
+}
