@@ -26,6 +26,7 @@ export const COMMANDS = {
     options: {
       options: { short: 'o', value: 'OPTION[,OPTION...]', text: 'mount options, see below' },
       foreground: { short: 'f', text: 'stay in the foreground and log there' },
+      transport: { value: 'NAME', text: 'as -o transport=NAME' },
       help: HELP,
       'no-mtab': { short: 'n' },
       sloppy: { short: 's' },

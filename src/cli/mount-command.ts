@@ -18,7 +18,8 @@ export async function runMount({ positionals, flags, values }: CommandLine): Pro
   if (type !== undefined) {
     throw new CommandError(EXIT.usage, `Cannot mount type "${type}": this is for oatomic volumes`)
   }
-  const lists = values.get('options') ?? []
+  const transports = (values.get('transport') ?? []).map((name) => `transport=${name}`)
+  const lists = [...(values.get('options') ?? []), ...transports]
   const options = splitOptions(lists)
   if (isRemount(options)) return remount(resolve(mountpoint), options)
   const settings = parseMountOptions(lists)

@@ -1,6 +1,7 @@
 /** The options after `-o`: what they mean here, what is passed on, and what is refused. */
 import { resolve } from 'node:path'
 import { IO_TIMEOUT_SECONDS } from '../device/calls-under-way.ts'
+import { TRANSPORTS, type TransportName } from '../fuse/transport.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 
 export interface MountSettings {
@@ -9,6 +10,7 @@ export interface MountSettings {
   readonly noAccessTimes: boolean
   readonly allowOther: boolean
   readonly writebackCache: boolean
+  readonly transport: TransportName
   readonly foreground: boolean
   /** Make the volume if there is none. */
   readonly create: boolean
@@ -60,6 +62,10 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
     text: 'send each write at once, gather none in the kernel',
     apply: (draft) => (draft.writebackCache = false),
   },
+  'transport=NAME': {
+    text: `how requests of the kernel get here: ${TRANSPORTS.join(' or ')}; kernel`,
+    apply: setTransport,
+  },
   'iotimeout=SECONDS': {
     text: `fail when the disk has not answered for so long; ${IO_TIMEOUT_SECONDS}, 0 to wait for ever`,
     apply: setIoTimeout,
@@ -100,6 +106,7 @@ export function parseMountOptions(lists: readonly string[]): MountSettings {
     noAccessTimes: false,
     allowOther: false,
     writebackCache: true,
+    transport: 'kernel',
     foreground: false,
     create: false,
     ioTimeoutSeconds: IO_TIMEOUT_SECONDS,
@@ -136,6 +143,14 @@ function setLogLevel(draft: Draft, level: string): void {
   draft.logLevel = level
 }
 
+function setTransport(draft: Draft, text: string): void {
+  const transport = TRANSPORTS.find((each) => each === text)
+  if (transport === undefined) {
+    throw refusal(`transport=${text}`, `the transports are ${TRANSPORTS.join(' and ')}`)
+  }
+  draft.transport = transport
+}
+
 function setIoTimeout(draft: Draft, text: string): void {
   if (!/^\d{1,6}$/.test(text)) throw refusal(`iotimeout=${text}`, 'it is a number of seconds')
   draft.ioTimeoutSeconds = Number(text)
@@ -145,6 +160,7 @@ function refuseUnknown(option: string): CommandError {
   const reasons: Readonly<Record<string, string>> = {
     log: 'it needs a file, as in log=FILE',
     loglevel: `it needs a level: ${LOG_LEVELS.join(', ')}`,
+    transport: `it needs a name: ${TRANSPORTS.join(' or ')}`,
     iotimeout: 'it needs a number of seconds, as in iotimeout=120',
   }
   const known = Object.hasOwn(reasons, option) ? reasons[option] : undefined

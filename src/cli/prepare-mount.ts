@@ -110,6 +110,7 @@ function sessionOptions(place: MountPlace, settings: MountSettings) {
     allowOther: settings.allowOther,
     mountOptions: settings.standard,
     writebackCache: settings.writebackCache,
+    transport: settings.transport,
     ioTimeoutSeconds: settings.ioTimeoutSeconds,
     ...(logFile !== undefined && { logFile }),
   }

@@ -90,6 +90,7 @@ test('parseMountOptions() reads what is of this filesystem', () => {
     noAccessTimes: true,
     allowOther: true,
     writebackCache: false,
+    transport: 'kernel',
     foreground: true,
     create: true,
     restart: true,
