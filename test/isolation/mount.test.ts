@@ -2,6 +2,7 @@
 import { test } from 'node:test'
 import { type Mount, mounted } from '../mount/support/mount.ts'
 import { python, shell, startPython } from '../mount/support/run.ts'
+import { testOnEach } from '../mount/support/transports.ts'
 
 const TEST = { timeout: 60_000 } as const
 
@@ -27,7 +28,7 @@ async function play(mount: Mount, program: string): Promise<void> {
   await python(PRELUDE + program, [mount.at('file')])
 }
 
-test(
+testOnEach(
   'sizes and times follow what is published, and what the asker has staged',
   TEST,
   async (context) => {
@@ -66,7 +67,7 @@ assert os.stat(path).st_mtime_ns != 1234567890123456789
   },
 )
 
-test('appending, O_TRUNC and O_SYNC go by what the handle sees', TEST, async (context) => {
+testOnEach('appending, O_TRUNC and O_SYNC go by what the handle sees', TEST, async (context) => {
   const mount = await mounted(context)
   await play(
     mount,

@@ -1,4 +1,5 @@
 /** Rollback by attribute: what every opener sees afterwards, in all ways in which one can look. */
+import { test } from 'node:test'
 import { mounted } from './support/mount.ts'
 import { python, startPython } from './support/run.ts'
 import { testOnEach } from './support/transports.ts'
