@@ -9,6 +9,7 @@ import { ProcFilesystem } from '../fs/processes.ts'
 import { KernelLink } from '../fuse/kernel/kernel-link.ts'
 import type { MountNote } from '../fuse/kernel/mount-note.ts'
 import { inspectMountpoint } from '../fuse/kernel/mount-point.ts'
+import { findMount } from '../fuse/kernel/mount-table.ts'
 import { KernelSession } from '../fuse/kernel/session.ts'
 import type { RecoveryReport } from '../volume/open.ts'
 import { type VolumeAtPath, openVolumeAt } from '../volume/path.ts'
@@ -102,10 +103,13 @@ export class Session {
     try {
       await this.kernel.unmount()
     } catch (error) {
-      if (!(error instanceof FsError && error.code === 'EBUSY')) throw error
-      this.log.warn({ mountpoint: this.kernel.mountpoint }, 'the mount is in use; ending it anyway')
+      const { mountpoint } = this.kernel
+      const isBusy = error instanceof FsError && error.code === 'EBUSY'
+      // What was unmounted lazily is in use still.
+      if (!isBusy && (await findMount(mountpoint)) !== undefined) throw error
+      this.log.warn({ mountpoint }, 'the mount is in use; ending it anyway')
       // A thread of this process may be waiting for an answer, and nobody would give it any more.
-      await this.kernel.unmount({ lazy: true, force: true })
+      if (isBusy) await this.kernel.unmount({ lazy: true, force: true })
       this.kernel.stop()
     }
     // However: `ended` tells its own listeners.
