@@ -10,6 +10,8 @@ export interface MountSettings {
   readonly noAccessTimes: boolean
   readonly allowOther: boolean
   readonly writebackCache: boolean
+  /** Let the mount be mapped to other ids. */
+  readonly allowIdmap: boolean
   readonly foreground: boolean
   /** Make the volume if there is none. */
   readonly create: boolean
@@ -61,6 +63,10 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
     text: 'send each write at once, gather none in the kernel',
     apply: (draft) => (draft.writebackCache = false),
   },
+  idmap: {
+    text: 'let the mount be mapped to other ids; takes Linux 6.12',
+    apply: (draft) => (draft.allowIdmap = true),
+  },
   'iotimeout=SECONDS': {
     text: `fail when the disk has not answered for so long; ${IO_TIMEOUT_SECONDS}, 0 to wait for ever`,
     apply: setIoTimeout,
@@ -104,6 +110,7 @@ export function parseMountOptions(
     noAccessTimes: false,
     allowOther: false,
     writebackCache: true,
+    allowIdmap: false,
     foreground: false,
     create: false,
     ioTimeoutSeconds: IO_TIMEOUT_SECONDS,

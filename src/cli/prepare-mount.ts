@@ -100,6 +100,7 @@ function sessionOptions(place: MountPlace, settings: MountSettings) {
     allowOther: settings.allowOther,
     mountOptions: settings.standard,
     writebackCache: settings.writebackCache,
+    allowIdmap: settings.allowIdmap,
     ioTimeoutSeconds: settings.ioTimeoutSeconds,
     ...(logFile !== undefined && { logFile }),
   }

@@ -30,6 +30,8 @@ export interface SessionOptions {
   /** Standard options for mount(8), as they are. */
   readonly mountOptions: readonly string[]
   readonly writebackCache: boolean
+  /** Let the mount be mapped to other ids, where the kernel can. */
+  readonly allowIdmap?: boolean
   /** How long the disk may take for an answer before the volume fails, in seconds; 0: for ever. */
   readonly ioTimeoutSeconds?: number
   /** Where `log` writes, if that is a file; for what a process beside this one has to say. */
@@ -162,6 +164,7 @@ function startKernel(
     },
     mount: { standard: options.mountOptions, allowOther: options.allowOther },
     writebackCache: options.writebackCache,
+    allowIdmap: options.allowIdmap ?? false,
     ...(options.note !== undefined && { note: options.note }),
   })
 }

@@ -63,7 +63,7 @@ test('a link in /sbin does as well, where Node.js is in /usr/bin', TEST, async (
     echo more > $mnt/file
     umount $mnt
     mount --fake -t fuse.oatomic $vol $mnt
-    ! mount_line`)
+    refused 1 '' mount_line`)
 })
 
 test('mount(8) is answered as it expects of a helper', TEST, async (context) => {
@@ -84,7 +84,7 @@ test('mount(8) is answered as it expects of a helper', TEST, async (context) => 
     [ "$(mount -v -t fuse.oatomic $vol $mnt)" = "\\"$vol\\" is mounted on \\"$mnt\\"" ]
     umount $mnt
     /sbin/mount.fuse.oatomic $vol $mnt -sfnv -o rw -t fuse.oatomic
-    ! mount_line
+    refused 1 '' mount_line
     /sbin/mount.fuse.oatomic $vol $mnt -n -t fuse.oatomic -o rw
     umount $mnt`)
 })
@@ -176,7 +176,7 @@ test('fstab: mount -a, nofail, user, ro, and by any of both names', TEST, async 
     umount $mnt
     echo "$vol $mnt oatomic rw,noauto,nodev 0 0" > /etc/fstab
     mount -a
-    ! mount_line
+    refused 1 '' mount_line
     mount $mnt
     mount -o remount,ro $mnt
     mount_line | grep -q ' ro,.*nodev'
@@ -191,6 +191,6 @@ test('fstab: mount -a, nofail, user, ro, and by any of both names', TEST, async 
     ${AS_USER} sh -c 'echo text > $mnt/file'
     refused 2 'Permission denied' ls $mnt
     ${AS_USER} umount $mnt
-    ! mount_line
+    refused 1 '' mount_line
     $oatomic check $vol`)
 })

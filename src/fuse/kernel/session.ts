@@ -36,6 +36,8 @@ export interface KernelSessionOptions {
   readonly timeouts?: ReplyTimeouts
   /** Have the kernel gather writes before it sends them. Default: true. */
   readonly writebackCache?: boolean
+  /** Let the mount be mapped to other ids. Default: false. */
+  readonly allowIdmap?: boolean
 }
 
 /**
@@ -142,6 +144,7 @@ export class KernelSession {
   #makeHandshake(): Handshake {
     return new Handshake({
       writebackCache: this.#options.writebackCache ?? true,
+      allowIdmap: this.#options.allowIdmap ?? false,
       onAgreed: (agreement) => {
         this.#link.connect(this.#fd, this.mountpoint, agreement.writebackCache)
         this.#agreed.resolve(agreement)

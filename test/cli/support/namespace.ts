@@ -13,7 +13,7 @@ const USER = 1234
 export const AS_USER = `setpriv --reuid=${USER} --regid=${USER} --clear-groups`
 
 /** What the lines find: a /sbin of links, which can be added to, a fstab, a device for everybody. */
-const PROLOGUE = `set -eux
+const PROLOGUE = `set -eu
 sbin=$(realpath /sbin)
 mkdir "$folder/real" "$folder/sbin"
 mount --bind "$sbin" "$folder/real"
@@ -37,6 +37,7 @@ refused() {
   case $said in *"$words"*) ;; *) echo "not refused with \\"$words\\": $*: $said" >&2; exit 1 ;; esac
   [ "$status" = "$code" ] || { echo "refused with $status: $*: $said" >&2; exit 1; }
 }
+set -x
 `
 
 export interface Shell extends Place {

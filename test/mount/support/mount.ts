@@ -30,6 +30,7 @@ export interface DaemonOptions {
   readonly readOnly: boolean
   readonly newFiles: 'ordinary' | 'shared' | 'isolated'
   readonly mountOptions: readonly string[]
+  readonly allowIdmap?: boolean
 }
 
 export interface DaemonMessage {
