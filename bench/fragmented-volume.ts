@@ -66,6 +66,7 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
       hasMapped: () => false,
       hasWriter: () => Promise.resolve(false),
       credentials: () => undefined,
+      seesMapped: () => false,
     },
     options: { newFiles: 'shared', noAccessTimes: true },
     log: pino({ enabled: false }),

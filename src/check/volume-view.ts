@@ -2,6 +2,7 @@
  * A volume as recovery would see it, for reading only: the index with the ring's records on top.
  * Whatever is damaged is told to a sink and left out, so that the rest can still be looked at.
  */
+import { eachEntry } from '../device/each-entry.ts'
 import type { Device, IndexOp, Ring } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import { type Replayed, replayRing } from '../journal/recovery.ts'
@@ -146,7 +147,7 @@ export class VolumeView {
   private async *storedRange(from: string, to: string): AsyncGenerator<[string, Uint8Array]> {
     let last = from
     try {
-      for await (const [key, value] of this.device.index.range(from, to)) {
+      for await (const [key, value] of eachEntry(this.device.index.pages(from, to))) {
         last = key
         this.checkLookup(key, value)
         yield [key, value]

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { checkPath } from '../check/check-path.ts'
 import type { CheckProgress } from '../check/check-volume.ts'
 import { reportLines } from './check-report.ts'
@@ -6,6 +5,7 @@ import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
 import { printLines } from './output.ts'
 import type { CommandLine } from './parse.ts'
 import { runRepair } from './repair-command.ts'
+import { realVolume, whenFree } from './when-free.ts'
 
 const PROGRESS_EVERY_MS = 250
 
@@ -17,10 +17,12 @@ export async function runCheck(line: CommandLine): Promise<ExitCode> {
   }
   const json = flags.has('json')
   const showsProgress = process.stderr.isTTY && !json
-  const report = await checkPath(resolve(positionals[0] ?? ''), {
+  const options = {
     data: !flags.has('no-data'),
     ...(showsProgress && { onProgress: progressLine() }),
-  })
+  }
+  const volume = realVolume(positionals[0] ?? '')
+  const report = await whenFree({ volume, purpose: 'check' }, () => checkPath(volume, options))
   if (showsProgress) process.stderr.write('\r\u001B[K')
   await printLines(json ? [JSON.stringify(report)] : reportLines(report))
   return report.isClean ? EXIT.ok : EXIT.damaged

@@ -86,6 +86,16 @@ export const COMMANDS = {
       help: HELP,
     },
   },
+  'install-helper': {
+    positionals: [],
+    requiredCount: 0,
+    text: 'let mount(8) and fstab mount volumes, by a script in /sbin',
+    options: {
+      remove: { text: 'take the script away' },
+      directory: { value: 'DIRECTORY', text: 'put it there instead of in /sbin' },
+      help: HELP,
+    },
+  },
 } as const satisfies Readonly<Record<string, CommandSpec>>
 
 export type CommandName = keyof typeof COMMANDS

@@ -5,6 +5,8 @@ import type { MountSettings } from './mount-options.ts'
 /** The command's word, as JSON in the daemon's first parameter. Paths are absolute. */
 export interface MountRequest {
   readonly volume: string
+  /** What the mount table shows as the source: the volume as it was named. */
+  readonly source: string
   readonly mountpoint: string
   readonly settings: MountSettings
 }

@@ -1,3 +1,4 @@
+import { helperParameters } from './called-by-mount.ts'
 import { type CommandName, COMMANDS, isCommandName } from './commands.ts'
 import { EXIT, type ExitCode, CommandError, exitCodeOf, messageOf } from './exit-codes.ts'
 import { commandHelp, programHelp } from './help.ts'
@@ -14,6 +15,7 @@ const RUN: Readonly<Record<CommandName, () => Promise<Run>>> = {
   scrub: async () => (await import('./scrub-command.ts')).runScrub,
   check: async () => (await import('./check-command.ts')).runCheck,
   dump: async () => (await import('./dump-command.ts')).runDump,
+  'install-helper': async () => (await import('./install-helper-command.ts')).runInstallHelper,
 }
 
 // mount(8) may call without an environment, and the programs that mount must be found all the same.
@@ -31,6 +33,8 @@ export async function main(parameters: readonly string[]): Promise<ExitCode> {
 }
 
 async function dispatch(parameters: readonly string[]): Promise<ExitCode> {
+  const helper = helperParameters(parameters, process.argv[1] ?? '')
+  if (helper !== undefined) return runHelper(helper)
   const [first] = parameters
   if (first === undefined) throw new CommandError(EXIT.usage, 'Missing command; see oatomic --help')
   if (first === '--help' || first === '-h') return print(programHelp())
@@ -39,8 +43,14 @@ async function dispatch(parameters: readonly string[]): Promise<ExitCode> {
   if (parameters.length === 1 && !first.startsWith('-')) {
     throw new CommandError(EXIT.usage, `Unknown command "${first}"; see oatomic --help`)
   }
-  // How mount(8) calls its helpers: volume, mount point and options, in any order.
   return runCommandLine('mount', parameters)
+}
+
+async function runHelper(parameters: readonly string[]): Promise<ExitCode> {
+  const line = parseCommandLine('mount', COMMANDS.mount, parameters)
+  if (line.flags.has('help')) return print(commandHelp('mount'))
+  const { runMountHelper } = await import('./mount-helper.ts')
+  return runMountHelper(line)
 }
 
 async function runCommandLine(name: CommandName, parameters: readonly string[]): Promise<ExitCode> {

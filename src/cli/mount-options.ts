@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { IO_TIMEOUT_SECONDS } from '../device/calls-under-way.ts'
 import { TRANSPORTS, type TransportName } from '../fuse/transport.ts'
+import { isStandardOption } from '../fuse/kernel/standard-options.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 
 export interface MountSettings {
@@ -11,6 +12,8 @@ export interface MountSettings {
   readonly allowOther: boolean
   readonly writebackCache: boolean
   readonly transport: TransportName
+  /** Let the mount be mapped to other ids. */
+  readonly allowIdmap: boolean
   readonly foreground: boolean
   /** Make the volume if there is none. */
   readonly create: boolean
@@ -66,6 +69,10 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
     text: `how requests of the kernel get here: ${TRANSPORTS.join(' or ')}; kernel`,
     apply: setTransport,
   },
+  idmap: {
+    text: 'let the mount be mapped to other ids; takes Linux 6.12',
+    apply: (draft) => (draft.allowIdmap = true),
+  },
   'iotimeout=SECONDS': {
     text: `fail when the disk has not answered for so long; ${IO_TIMEOUT_SECONDS}, 0 to wait for ever`,
     apply: setIoTimeout,
@@ -81,25 +88,28 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
   },
 }
 
-/** Passed on to mount(8). */
-export const STANDARD_OPTIONS: ReadonlySet<string> = new Set(
-  (
-    'ro rw exec noexec suid nosuid dev nodev sync async dirsync atime noatime diratime nodiratime ' +
-    'relatime norelatime strictatime lazytime nolazytime'
-  ).split(' '),
-)
-
 /** Told to mount(8) and systemd, not to the filesystem. */
 const IGNORED =
   /^(defaults|auto|noauto|fail|nofail|_netdev|_rnetdev|(no)?(user|users|owner|group)|user=.*|uhelper=.*|helper=.*|comment=.*|x-.*|X-.*)$/
 
-/** Splits the values of all `-o`. */
+/** What the mount table shows beside the flags. */
+const KERNELS_OWN = /^(fd|rootmode|user_id|group_id|blksize|max_read)=\w+$/
+
+/** Splits the values of all `-o` at commas, but for those in double quotes. */
 export function splitOptions(lists: readonly string[]): string[] {
-  return lists.flatMap((list) => list.split(',')).filter((each) => each !== '')
+  return lists.flatMap((list) => list.match(/(?:"[^"]*"|[^,])+/g) ?? [])
+}
+
+interface Strictness {
+  /** Pass over options that nobody knows. */
+  readonly isSloppy?: boolean
 }
 
 /** Reads the values of all `-o`; a later option wins over an earlier one. Throws CommandError. */
-export function parseMountOptions(lists: readonly string[]): MountSettings {
+export function parseMountOptions(
+  lists: readonly string[],
+  { isSloppy = false }: Strictness = {},
+): MountSettings {
   const draft: Draft = {
     readOnly: false,
     newFiles: 'ordinary',
@@ -107,6 +117,7 @@ export function parseMountOptions(lists: readonly string[]): MountSettings {
     allowOther: false,
     writebackCache: true,
     transport: 'kernel',
+    allowIdmap: false,
     foreground: false,
     create: false,
     ioTimeoutSeconds: IO_TIMEOUT_SECONDS,
@@ -116,10 +127,28 @@ export function parseMountOptions(lists: readonly string[]): MountSettings {
   for (const option of splitOptions(lists)) {
     const known = findOption(option)
     known?.apply(draft, option.slice(option.indexOf('=') + 1))
-    if (STANDARD_OPTIONS.has(option)) standard.push(option)
-    else if (known === undefined && !IGNORED.test(option)) throw refuseUnknown(option)
+    if (isStandardOption(option)) standard.push(option)
+    else if (known === undefined && !isSloppy && !IGNORED.test(option)) throw refuseUnknown(option)
   }
   return { ...draft, standard }
+}
+
+/**
+ * What of the options of a remount the kernel is to hear of. mount(8) repeats those of the mount and
+ * of fstab; none of this filesystem's can change while it is mounted. Throws CommandError.
+ */
+export function remountOptions(
+  options: readonly string[],
+  { isSloppy = false }: Strictness,
+): string[] {
+  const unknown = options.find((option) => !isKnownToRemount(option))
+  if (unknown !== undefined && !isSloppy) throw refuseUnknown(unknown)
+  return options.filter(isStandardOption)
+}
+
+function isKnownToRemount(option: string): boolean {
+  if (option === 'remount' || isStandardOption(option)) return true
+  return KERNELS_OWN.test(option) || IGNORED.test(option) || findOption(option) !== undefined
 }
 
 function findOption(option: string): MountOption | undefined {
@@ -162,6 +191,8 @@ function refuseUnknown(option: string): CommandError {
     loglevel: `it needs a level: ${LOG_LEVELS.join(', ')}`,
     transport: `it needs a name: ${TRANSPORTS.join(' or ')}`,
     iotimeout: 'it needs a number of seconds, as in iotimeout=120',
+    iversion: 'the kernel counts no versions of what a daemon serves',
+    mand: 'Linux has no mandatory locks any more',
   }
   const known = Object.hasOwn(reasons, option) ? reasons[option] : undefined
   return refusal(option, known ?? 'there is no such option; see oatomic mount --help')

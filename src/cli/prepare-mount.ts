@@ -2,27 +2,24 @@
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { dirname, sep } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { volumePaths } from '../device/layout.ts'
 import { isUnfinished } from '../device/volume-folder.ts'
 import { FsError } from '../errors.ts'
 import type { MountNote } from '../fuse/kernel/mount-note.ts'
-import { UnmountedError, inspectMountpoint, isDeadMount } from '../fuse/kernel/mount-point.ts'
-import { readMountTable } from '../fuse/kernel/mount-table.ts'
+import { UnmountedError, inspectMountpoint } from '../fuse/kernel/mount-point.ts'
 import { Session } from '../session/session.ts'
 import { makeVolumeAt } from '../volume/path.ts'
 import type { MountRequest } from './daemon-link.ts'
 import { CommandError, EXIT, messageOf } from './exit-codes.ts'
 import { logFileOf } from './logs.ts'
 import type { MountSettings } from './mount-options.ts'
+import { whenFree } from './when-free.ts'
 
-const RETRY_MS = 100
-const CLOSING_TIMEOUT_MS = 10_000
-
-/** Where to mount what: paths without symbolic links. */
+/** Where to mount what: paths without symbolic links, but for the source, which is as it was named. */
 export interface MountPlace {
   readonly volume: string
+  readonly source: string
   readonly mountpoint: string
 }
 
@@ -40,7 +37,7 @@ export async function prepareMount(request: MountRequest, note?: MountNote): Pro
   if (settings.logFile !== undefined) {
     checkApart(mountpoint, await realFolderOf(settings.logFile), 'the log')
   }
-  return { volume, mountpoint }
+  return { volume, source: request.source, mountpoint }
 }
 
 function needsMaking(volume: string): boolean {
@@ -81,29 +78,22 @@ export async function startSession(
   log: Logger,
   note?: MountNote,
 ): Promise<Session> {
-  const deadline = performance.now() + CLOSING_TIMEOUT_MS
-  for (;;) {
-    try {
-      return await Session.start({
-        ...place,
-        ...sessionOptions(place, settings),
-        log,
-        ...(note !== undefined && { note }),
-      })
-    } catch (error) {
-      if (!(error instanceof FsError)) throw error
-      if (error.code !== 'EBUSY') throw mountFailure(error)
-      await refuseMounted(place)
-      if (performance.now() > deadline) throw error
-    }
-    await sleep(RETRY_MS)
+  const options = {
+    ...place,
+    ...sessionOptions(place, settings),
+    log,
+    ...(note !== undefined && { note }),
+  }
+  try {
+    return await whenFree({ ...place, purpose: 'mount' }, () => Session.start(options))
+  } catch (error) {
+    throw error instanceof FsError ? mountFailure(error) : error
   }
 }
 
 function sessionOptions(place: MountPlace, settings: MountSettings) {
   const logFile = logFileOf(place.volume, settings)
   return {
-    source: place.volume,
     readOnly: settings.readOnly,
     newFiles: settings.newFiles,
     noAccessTimes: settings.noAccessTimes,
@@ -111,28 +101,15 @@ function sessionOptions(place: MountPlace, settings: MountSettings) {
     mountOptions: settings.standard,
     writebackCache: settings.writebackCache,
     transport: settings.transport,
+    allowIdmap: settings.allowIdmap,
     ioTimeoutSeconds: settings.ioTimeoutSeconds,
     ...(logFile !== undefined && { logFile }),
   }
 }
 
-async function refuseMounted({ volume, mountpoint }: MountPlace): Promise<void> {
-  // What a killed daemon has left here says nothing of who has the volume now.
-  const isLeft = await isDeadMount(mountpoint, volume)
-  const entry = (await readMountTable()).find(
-    ({ source, type, ...each }) =>
-      source === volume && type === 'fuse.oatomic' && !(isLeft && each.mountpoint === mountpoint),
-  )
-  if (entry === undefined) return
-  throw new CommandError(
-    EXIT.inUse,
-    `Cannot mount volume "${volume}": it is mounted on "${entry.mountpoint}"`,
-  )
-}
-
 /** What the volume says of itself is the user's to mend; the rest is the host's. */
 function mountFailure(error: FsError): Error {
   if (error instanceof UnmountedError) return error
-  if (error.code === 'EINVAL' || error.code === 'EACCES') return error
+  if (['EINVAL', 'EACCES', 'EBUSY'].includes(error.code)) return error
   return new CommandError(EXIT.mountFailed, error.message, { cause: error })
 }

@@ -1,14 +1,16 @@
-import { resolve } from 'node:path'
 import { type RepairResult, repairPath } from '../repair/repair-path.ts'
 import { reportLines } from './check-report.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { printLines } from './output.ts'
 import type { CommandLine } from './parse.ts'
+import { realVolume, whenFree } from './when-free.ts'
 
 /** `oatomic check --repair`. */
 export async function runRepair({ positionals, flags }: CommandLine): Promise<ExitCode> {
   const dryRun = flags.has('dry-run')
-  const result = await repairPath(resolve(positionals[0] ?? ''), { dryRun })
+  const volume = realVolume(positionals[0] ?? '')
+  const repair = () => repairPath(volume, { dryRun })
+  const result = await whenFree({ volume, purpose: 'repair' }, repair)
   const isJson = flags.has('json')
   await printLines(isJson ? [JSON.stringify({ ...result, dryRun })] : resultLines(result, dryRun))
   return exitCode(result)

@@ -67,13 +67,16 @@ export type IndexOp =
   | { readonly type: 'del'; readonly key: string }
 
 /** Metadata. Keys are ordered by their bytes. */
+/** Some entries of an index. */
+export type IndexPage = readonly (readonly [key: string, value: Uint8Array])[]
+
 export interface Index {
   /** Whether it can take more; false when the space that it holds in reserve is used up, too. */
   readonly hasSpace: boolean
   /** The value of a key. Throws FsError EIO. */
   get(key: string): Uint8Array | undefined
-  /** Entries with `from <= key < to` in key order, as of the call. */
-  range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]>
+  /** Entries with `from <= key < to` in key order, as of the call, many at a time. */
+  pages(from: string, to: string): AsyncIterable<IndexPage>
   /**
    * Applies all operations or none, and resolves when that is durable. Only one batch may be under
    * way. After a rejection the index refuses every further batch until the device is opened again.

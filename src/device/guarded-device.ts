@@ -11,7 +11,7 @@
  */
 import { FsError } from '../errors.ts'
 import { CallsUnderWay } from './calls-under-way.ts'
-import type { BlockNo, Blocks, Device, Index, IndexOp, Ring } from './device.ts'
+import type { BlockNo, Blocks, Device, Index, IndexOp, IndexPage, Ring } from './device.ts'
 import { Guard } from './guard.ts'
 
 export class GuardedDevice implements Device {
@@ -152,9 +152,9 @@ class GuardedIndex implements Index {
     return this.#index.get(key)
   }
 
-  range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]> {
+  pages(from: string, to: string): AsyncIterable<IndexPage> {
     // Made here, not at the first step: it shows the index as of now.
-    return this.#guard.readEach('read the index', this.#index.range(from, to))
+    return this.#guard.readEach('read the index', this.#index.pages(from, to))
   }
 
   batch(operations: readonly IndexOp[]): Promise<void> {

@@ -3,7 +3,7 @@ import { closeSync, fsync, openSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { FsError } from '../errors.ts'
 import type { Ballast } from './ballast.ts'
-import type { Index, IndexOp } from './device.ts'
+import type { Index, IndexOp, IndexPage } from './device.ts'
 import { hostError, onHost } from './host-error.ts'
 import { OneBatch } from './one-batch.ts'
 import type { LevelDatabase, LockedLevel } from './open-level.ts'
@@ -56,11 +56,11 @@ export class LevelIndex implements Index {
     )
   }
 
-  range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]> {
+  pages(from: string, to: string): AsyncIterable<IndexPage> {
     if (from >= to) return nothing()
     // Made here, not at the first step: it shows the index as of now.
     const iterator = onHost('read', this.#options.path, () => scan(this.#level.database, from, to))
-    return entriesOf(iterator, this.#options.path)
+    return pagesOf(iterator, this.#options.path)
   }
 
   async batch(operations: readonly IndexOp[]): Promise<void> {
@@ -96,15 +96,12 @@ function scan(database: LevelDatabase, from: string, to: string) {
   return database.iterator(options)
 }
 
-async function* entriesOf(
-  iterator: Scan,
-  path: string,
-): AsyncGenerator<readonly [string, Uint8Array]> {
+async function* pagesOf(iterator: Scan, path: string): AsyncGenerator<IndexPage> {
   try {
     for (;;) {
       const entries = await iterator.nextv(SCAN_COUNT)
       if (entries.length === 0) return
-      for (const [key, value] of entries) yield [key.toString('latin1'), value]
+      yield entries.map(([key, value]) => [key.toString('latin1'), value] as const)
     }
   } catch (error) {
     throw hostError('read', path, error)
@@ -113,7 +110,7 @@ async function* entriesOf(
   }
 }
 
-async function* nothing(): AsyncGenerator<readonly [string, Uint8Array]> {
+async function* nothing(): AsyncGenerator<IndexPage> {
   // An empty range.
 }
 

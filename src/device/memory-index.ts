@@ -1,7 +1,10 @@
 /** An index in memory. */
-import type { Index, IndexOp } from './device.ts'
+import type { Index, IndexOp, IndexPage } from './device.ts'
 import { OneBatch } from './one-batch.ts'
 import { OrderedMap } from './ordered-map.ts'
+
+/** Small, so that tests see several. */
+const PAGE_COUNT = 16
 
 export class MemoryIndex implements Index {
   readonly hasSpace = true
@@ -17,7 +20,7 @@ export class MemoryIndex implements Index {
     return value === undefined ? undefined : Uint8Array.from(value)
   }
 
-  range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]> {
+  pages(from: string, to: string): AsyncIterable<IndexPage> {
     return yieldCopies(from < to ? this.#entries.slice(from, to) : [])
   }
 
@@ -36,8 +39,9 @@ export class MemoryIndex implements Index {
   }
 }
 
-async function* yieldCopies(
-  entries: readonly (readonly [string, Uint8Array])[],
-): AsyncGenerator<readonly [string, Uint8Array]> {
-  for (const [key, value] of entries) yield [key, Uint8Array.from(value)]
+async function* yieldCopies(entries: IndexPage): AsyncGenerator<IndexPage> {
+  for (let at = 0; at < entries.length; at += PAGE_COUNT) {
+    const page = entries.slice(at, at + PAGE_COUNT)
+    yield page.map(([key, value]) => [key, Uint8Array.from(value)] as const)
+  }
 }

@@ -44,8 +44,9 @@ function resolve(context: FsContext, directory: Ino, path: string, caller?: Call
     throw new FsError('EINVAL', `"${path}" is not a path below the folder`)
   }
   let ino = directory
-  for (const [i, name] of names.entries()) {
-    if (i > 0) assertSearchable(context, ino, path, caller)
+  for (const name of names) {
+    // The kernel has seen that the first of them may be written, not that it may be searched.
+    assertSearchable(context, ino, path, caller)
     ino = getDirent(context, ino, name).ino
   }
   const inode = context.engine.inodes.get(ino)

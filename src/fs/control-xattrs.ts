@@ -283,13 +283,15 @@ async function describeState(context: FsContext, inode: Inode, caller?: Caller):
 }
 
 function describeLimits(context: FsContext): string {
-  const { allocator, device } = context.engine.store
+  const { store, health } = context.engine
+  const { allocator, device } = store
   const freeBytes = allocator.availableCount * 4096 + device.blocks.hostFreeBytes()
   return `${[
     `transaction_bytes_max=${freeBytes}`,
     `write_bytes_max=${FILE_SIZE_MAX}`,
     'alignment=1',
     `reservation_free_bytes=${freeBytes}`,
+    `read_only=${health.readOnly || health.failed ? 1 : 0}`,
   ].join('\n')}\n`
 }
 

@@ -22,7 +22,10 @@ export function readCredentials(pid: number): Credentials | undefined {
   try {
     const status = parseCredentials(read(pid, 'status'))
     if (status === undefined) return undefined
-    return { ...status, covers: (uid, gid) => knows(pid, 'uid', uid) && knows(pid, 'gid', gid) }
+    return {
+      ...status,
+      covers: (uid, gid) => knows(pid, 'uid', uid) && knows(pid, 'gid', gid),
+    }
   } catch {
     return undefined
   }

@@ -42,12 +42,15 @@ export interface OpenDirectory {
   readonly ino: Ino
   /** The listing, from when it was begun. */
   entries: readonly DirectoryEntry[] | undefined
+  /** Names that have been taken out of the directory since, or now lead elsewhere. */
+  readonly touched: Set<string>
 }
 
 export class FileTable {
   private readonly files = new Map<Ino, FileState>()
   private readonly handles = new Map<FileHandle, OpenFile>()
   private readonly directories = new Map<FileHandle, OpenDirectory>()
+  private readonly listed = new Map<Ino, Set<OpenDirectory>>()
   private readonly handleCounts = new Map<FileState, { all: number; writers: number }>()
   private readonly left = new Map<FileState, FileState[]>()
   private nextHandle = 1
@@ -169,7 +172,11 @@ export class FileTable {
 
   openDirectory(ino: Ino): FileHandle {
     const fh = this.nextHandle++
-    this.directories.set(fh, { ino, entries: undefined })
+    const directory = { ino, entries: undefined, touched: new Set<string>() }
+    this.directories.set(fh, directory)
+    const others = this.listed.get(ino)
+    if (others === undefined) this.listed.set(ino, new Set([directory]))
+    else others.add(directory)
     return fh
   }
 
@@ -180,7 +187,17 @@ export class FileTable {
   }
 
   closeDirectory(fh: FileHandle): void {
+    const directory = this.directories.get(fh)
+    if (directory === undefined) return
     this.directories.delete(fh)
+    const others = this.listed.get(directory.ino)
+    others?.delete(directory)
+    if (others?.size === 0) this.listed.delete(directory.ino)
+  }
+
+  /** Has listings look again at a name before they show it. */
+  touchName(parent: Ino, name: string): void {
+    for (const { touched } of this.listed.get(parent) ?? []) touched.add(name)
   }
 
   private count(file: FileState, by: 1 | -1, isWriter: boolean): void {

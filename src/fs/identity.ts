@@ -22,12 +22,16 @@ interface Owned {
   readonly gid: number
 }
 
+/** Whose capabilities those for the whole system are. */
+export const ROOT: Owned = { uid: 0, gid: 0 }
+
 /** With the option `idmap` the kernel names the caller only of what makes an inode. */
 export const isUnnamed = ({ uid }: Caller): boolean => uid === UNNAMED_ID
 
 export class Identity {
   private readonly processes: Processes
   private readonly caller: Caller
+  private isMapped: boolean | undefined
   private read: { readonly credentials: Credentials | undefined } | undefined
 
   constructor(processes: Processes, caller: Caller) {
@@ -36,22 +40,32 @@ export class Identity {
   }
 
   get uid(): number {
-    return isUnnamed(this.caller) ? (this.credentials?.uid ?? NO_ID) : this.caller.uid
+    return isUnnamed(this.caller) ? (this.unmapped?.uid ?? NO_ID) : this.caller.uid
   }
 
   private get gid(): number {
-    return isUnnamed(this.caller) ? (this.credentials?.gid ?? NO_ID) : this.caller.gid
+    return isUnnamed(this.caller) ? (this.unmapped?.gid ?? NO_ID) : this.caller.gid
   }
 
   isMember(gid: number): boolean {
+    if (isUnnamed(this.caller) && this.unmapped === undefined) return false
     return gid === this.gid || this.credentials?.groups.includes(gid) === true
+  }
+
+  /**
+   * What /proc says of an unnamed caller, unless he may have come through a mount that is mapped to
+   * other ids: there they are not those that inodes have, and another user's could be.
+   */
+  private get unmapped(): Credentials | undefined {
+    this.isMapped ??= this.processes.seesMapped(this.caller.pid)
+    return this.isMapped ? undefined : this.credentials
   }
 
   /** Whether it has a capability that counts for what belongs to `owned`. */
   has(capability: keyof typeof CAPABILITY, owned: Owned): boolean {
     const { credentials } = this
     // Root is known by its number where /proc does not show the thread.
-    if (credentials === undefined) return this.uid === 0
+    if (credentials === undefined) return !isUnnamed(this.caller) && this.uid === 0
     const bit = 1n << BigInt(CAPABILITY[capability])
     return (credentials.capabilities & bit) !== 0n && credentials.covers(owned.uid, owned.gid)
   }

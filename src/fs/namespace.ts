@@ -224,6 +224,7 @@ function removeNow(context: FsContext, parent: Ino, name: string, inode: Inode):
   const { engine } = context
   const now = engine.clock()
   const change = engine.begin()
+  context.files.touchName(parent, name)
   removeName(change, parent, name, inode, now)
   dropLink(change, change.inode(inode.ino), now)
   engine.commit(change)

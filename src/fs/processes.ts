@@ -32,6 +32,11 @@ export interface Processes {
   hasWriter(ino: Ino): Promise<boolean>
   /** Groups and capabilities of a thread; undefined for one that cannot be seen. */
   credentials(pid: number): Credentials | undefined
+  /**
+   * Whether a thread sees a mount of this filesystem that is mapped to other ids; when in doubt it
+   * does. A request does not say which mount it came through.
+   */
+  seesMapped(pid: number): boolean
 }
 
 /** How often a process that is between two programs is looked at again. */
@@ -183,6 +188,17 @@ export class ProcFilesystem implements Processes {
     return readCredentials(pid)
   }
 
+  seesMapped(pid: number): boolean {
+    try {
+      const own = readFileSync('/proc/self/mountinfo', 'latin1')
+      const device = deviceOf(own, Buffer.from(this.mountpoint).toString('latin1'))
+      if (device === undefined) return true
+      return hasMapped(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'), device)
+    } catch {
+      return true
+    }
+  }
+
   /** Ids of all places where this filesystem is mounted: bind mounts have their own. */
   private async mountIds(): Promise<Set<string>> {
     const path = Buffer.from(this.mountpoint).toString('latin1')
@@ -195,11 +211,25 @@ export class ProcFilesystem implements Processes {
  * strings.
  */
 export function mountIdsOf(mountinfo: string, mountpoint: string): Set<string> {
-  const mounts = mountinfo.split('\n').map((line) => line.split(' '))
-  const own = mounts.findLast((fields) => unescape(fields[4] ?? '') === mountpoint)
-  const device = own?.[2]
+  const device = deviceOf(mountinfo, mountpoint)
   if (device === undefined) return new Set()
-  return new Set(mounts.filter((fields) => fields[2] === device).map(([id]) => id ?? ''))
+  const mounts = mountsIn(mountinfo).filter((fields) => fields[2] === device)
+  return new Set(mounts.map(([id]) => id ?? ''))
+}
+
+/** Whether `/proc/PID/mountinfo` has a mount of a device that is mapped to other ids. */
+export function hasMapped(mountinfo: string, device: string): boolean {
+  return mountsIn(mountinfo).some(
+    (fields) => fields[2] === device && fields[5]?.split(',').includes('idmapped') === true,
+  )
+}
+
+/** `id parent device root mountpoint options …` of each mount. */
+const mountsIn = (mountinfo: string): string[][] =>
+  mountinfo.split('\n').map((line) => line.split(' '))
+
+function deviceOf(mountinfo: string, mountpoint: string): string | undefined {
+  return mountsIn(mountinfo).findLast((fields) => unescape(fields[4] ?? '') === mountpoint)?.[2]
 }
 
 const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'latin1')

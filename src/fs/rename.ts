@@ -92,6 +92,8 @@ function fillRename(
   checkMove(context, source, newParent)
   assertLosesName(context, parent, source)
   const now = context.engine.clock()
+  context.files.touchName(parent, name)
+  context.files.touchName(newParent, newName)
   removeName(change, parent, name, source, now)
   if (existing === undefined) {
     checkNewName(context, newParent, newName)
@@ -149,6 +151,8 @@ function exchange(context: FsContext, request: RenameRequest): void {
   const now = engine.clock()
   const change = engine.begin()
   // Each name keeps its place in the listing.
+  context.files.touchName(parent, name)
+  context.files.touchName(newParent, newName)
   putExchanged(change, parent, name, first.cookie, change.inode(second.ino), now)
   putExchanged(change, newParent, newName, second.cookie, change.inode(first.ino), now)
   if (parent !== newParent) {

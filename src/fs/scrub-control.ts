@@ -7,7 +7,7 @@ import { type Ino, ROOT_INO } from '../store/inode.ts'
 import type { ScrubFinding } from '../scrub/parts.ts'
 import { SCRUB_RATE_DEFAULT, SCRUB_RATE_MIN, type Scrubber } from '../scrub/scrubber.ts'
 import type { FsContext } from './context.ts'
-import { Identity } from './identity.ts'
+import { Identity, ROOT } from './identity.ts'
 import type { Caller } from './operations.ts'
 
 export const SCRUB_NAME = 'user.atomic.scrub'
@@ -53,8 +53,7 @@ export function setScrub(
   caller: Caller | undefined,
 ): void {
   const scrubber = scrubberOf(context, ino)
-  const uid = caller === undefined ? undefined : new Identity(context.processes, caller).uid
-  if (uid !== 0 && uid !== process.getuid?.()) {
+  if (caller === undefined || !mayScrub(new Identity(context.processes, caller))) {
     throw new FsError('EPERM', 'Only root and the user who mounted the volume may scrub it')
   }
   const [, command, digits] = /^(start|stop)(?: rate=(\d+))?$/.exec(value) ?? []
@@ -69,6 +68,10 @@ export function setScrub(
   } else {
     throw new FsError('EINVAL', `${SCRUB_NAME} is "start", "start rate=BYTES" or "stop"`)
   }
+}
+
+function mayScrub(who: Identity): boolean {
+  return who.uid === 0 || who.uid === process.getuid?.() || who.has('SYS_ADMIN', ROOT)
 }
 
 function scrubberOf({ scrubber }: FsContext, ino: Ino): Scrubber {

@@ -13,14 +13,13 @@ import {
   removeControl,
   setControl,
 } from './control-xattrs.ts'
-import { Identity } from './identity.ts'
+import { Identity, ROOT } from './identity.ts'
 import type { Awaitable, Caller, XattrSetter } from './operations.ts'
 import { assertMutable } from './protection.ts'
 import { assertSpaceForMetadata } from './space.ts'
 
 const TRUSTED = 'trusted.'
 const NAMESPACES = ['user.', 'security.', TRUSTED]
-const ROOT = { uid: 0, gid: 0 }
 const NAME_LENGTH_MAX = 255
 const VALUE_SIZE_MAX = 65_536
 const CREATE = 1

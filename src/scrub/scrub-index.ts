@@ -2,6 +2,7 @@
  * The index: its files by LevelDB's own checksums, then each value by ours. Both change meanwhile,
  * so what looks damaged is looked at again before it counts.
  */
+import { eachEntry } from '../device/each-entry.ts'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
@@ -57,7 +58,7 @@ async function* scrubValues(parts: ScrubParts): Turns {
   for (let from = '\0'; ;) {
     let count = 0
     let last = from
-    for await (const [key, value] of index.range(from, LAST_KEY)) {
+    for await (const [key, value] of eachEntry(index.pages(from, LAST_KEY))) {
       last = key
       if (!isWhole(key, value)) checkAgain(parts, key)
       if (++count === KEYS_PER_TURN) break

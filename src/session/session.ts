@@ -10,6 +10,7 @@ import { ProcFilesystem } from '../fs/processes.ts'
 import { KernelLink } from '../fuse/kernel/kernel-link.ts'
 import type { MountNote } from '../fuse/kernel/mount-note.ts'
 import { inspectMountpoint } from '../fuse/kernel/mount-point.ts'
+import { findMount } from '../fuse/kernel/mount-table.ts'
 import { KernelSession } from '../fuse/kernel/session.ts'
 import { NativeSession } from '../fuse/native/session.ts'
 import { UNCACHED } from '../fuse/native/uncached.ts'
@@ -35,6 +36,8 @@ export interface SessionOptions {
   readonly writebackCache: boolean
   /** How requests get here; through the kernel's own protocol if nothing is said. */
   readonly transport?: TransportName
+  /** Let the mount be mapped to other ids, where the kernel can. */
+  readonly allowIdmap?: boolean
   /** How long the disk may take for an answer before the volume fails, in seconds; 0: for ever. */
   readonly ioTimeoutSeconds?: number
   /** Where `log` writes, if that is a file; for what a process beside this one has to say. */
@@ -108,10 +111,13 @@ export class Session {
     try {
       await this.kernel.unmount()
     } catch (error) {
-      if (!(error instanceof FsError && error.code === 'EBUSY')) throw error
-      this.log.warn({ mountpoint: this.kernel.mountpoint }, 'the mount is in use; ending it anyway')
+      const { mountpoint } = this.kernel
+      const isBusy = error instanceof FsError && error.code === 'EBUSY'
+      // What was unmounted lazily is in use still.
+      if (!isBusy && (await findMount(mountpoint)) !== undefined) throw error
+      this.log.warn({ mountpoint }, 'the mount is in use; ending it anyway')
       // A thread of this process may be waiting for an answer, and nobody would give it any more.
-      await this.kernel.unmount({ lazy: true, force: true })
+      if (isBusy) await this.kernel.unmount({ lazy: true, force: true })
       this.kernel.stop()
     }
     // However: `ended` tells its own listeners.
@@ -166,7 +172,12 @@ function startTransport(
     ...(options.note !== undefined && { note: options.note }),
   }
   if (link === undefined) return NativeSession.start(common)
-  return KernelSession.start({ ...common, link, writebackCache: options.writebackCache })
+  return KernelSession.start({
+    ...common,
+    link,
+    writebackCache: options.writebackCache,
+    allowIdmap: options.allowIdmap ?? false,
+  })
 }
 
 async function close(

@@ -52,17 +52,26 @@ export interface ScanOptions {
   readonly onDamaged?: (key: string) => void
 }
 
-function openInto(
-  found: Map<string, Uint8Array>,
+type Entry = readonly [key: string, body: Uint8Array]
+
+interface Visit {
+  readonly from: string
+  readonly onDamaged: ScanOptions['onDamaged']
+  /** Returns whether more is wanted. */
+  readonly take: (key: string, body: Uint8Array) => boolean
+}
+
+function openOrReport(
   key: string,
   value: Uint8Array,
   onDamaged: ScanOptions['onDamaged'],
-): void {
+): Uint8Array | undefined {
   try {
-    found.set(key, openValue(key, value))
+    return openValue(key, value)
   } catch (error) {
     if (!(error instanceof FsError) || onDamaged === undefined) throw error
     onDamaged(key)
+    return undefined
   }
 }
 
@@ -103,18 +112,42 @@ export class Metadata {
   async scan(
     prefix: string,
     { from = prefix, limit = Infinity, onDamaged }: ScanOptions = {},
-  ): Promise<(readonly [key: string, body: Uint8Array])[]> {
+  ): Promise<Entry[]> {
+    const found: Entry[] = []
+    const take = (key: string, body: Uint8Array): boolean => found.push([key, body]) < limit
+    await this.visit(prefix, { from, onDamaged, take })
+    return found.toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit)
+  }
+
+  /** Hands over the same entries, all of them, in no order and as they come: there may be millions. */
+  async each(
+    prefix: string,
+    take: (key: string, body: Uint8Array) => void,
+    onDamaged: (key: string) => void,
+  ): Promise<void> {
+    const takeAll = (key: string, body: Uint8Array): boolean => {
+      take(key, body)
+      return true
+    }
+    await this.visit(prefix, { from: prefix, onDamaged, take: takeAll })
+  }
+
+  /** Hands entries over: those of the index in order until there is enough, then all newer ones. */
+  private async visit(prefix: string, { from, onDamaged, take }: Visit): Promise<void> {
     // Both layers are copied before the index is asked: an entry that a checkpoint moves meanwhile
     // is then in both and counted once; the other way round it could be in neither.
     const above = new Map<string, Uint8Array | null>()
     for (const layer of [this.captured, this.pending]) this.collect(layer, prefix, above)
-    const found = new Map<string, Uint8Array>()
-    for await (const [key, value] of this.index.range(from, prefixEnd(prefix))) {
-      if (!above.has(key)) openInto(found, key, value, onDamaged)
-      if (found.size >= limit) break
+    let wantsMore = true
+    for await (const page of this.index.pages(from, prefixEnd(prefix))) {
+      for (const [key, value] of page) {
+        const body = above.has(key) ? undefined : openOrReport(key, value, onDamaged)
+        if (body !== undefined) wantsMore = take(key, body)
+        if (!wantsMore) break
+      }
+      if (!wantsMore) break
     }
-    for (const [key, body] of above) if (body !== null && key >= from) found.set(key, body)
-    return [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit)
+    for (const [key, body] of above) if (body !== null && key >= from) take(key, body)
   }
 
   /**

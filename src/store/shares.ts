@@ -3,6 +3,7 @@
  * owner and are not counted here at all; a volume on which nothing was ever shared has no entry and
  * pays nothing. Counts change with commits, in memory, and are written by checkpoints.
  */
+import { eachEntry } from '../device/each-entry.ts'
 import { ByteReader, ByteWriter } from '../bytes.ts'
 import type { BlockNo, Index, IndexOp } from '../device/device.ts'
 import { FsError, invariant } from '../errors.ts'
@@ -34,7 +35,7 @@ export class Shares {
   /** Looks whether anything is shared; while opening. */
   async open(): Promise<void> {
     const prefix = sharesKey(0).slice(0, 1)
-    for await (const _ of this.index.range(prefix, prefixEnd(prefix))) {
+    for await (const _ of eachEntry(this.index.pages(prefix, prefixEnd(prefix)))) {
       this.isEmpty = false
       return
     }

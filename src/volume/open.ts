@@ -13,6 +13,7 @@
  * but pages to their homes, which the next recovery writes again; step 5 consists of commits; step 6
  * leaves the copy missing or whole, for all that is not zero of it is in its first sector.
  */
+import { eachEntry } from '../device/each-entry.ts'
 import type { CallsUnderWay } from '../device/calls-under-way.ts'
 import type { Device } from '../device/device.ts'
 import { GuardedDevice } from '../device/guarded-device.ts'
@@ -168,7 +169,7 @@ function readMarker(device: Device, name: string, superblock: Superblock): Marke
 
 async function loadBitmap(store: Store, name: string): Promise<void> {
   const prefix = bitmapKey(0).slice(0, 1)
-  for await (const [key, value] of store.device.index.range(prefix, prefixEnd(prefix))) {
+  for await (const [key, value] of eachEntry(store.device.index.pages(prefix, prefixEnd(prefix)))) {
     if (!isWellFormed(key)) continue
     try {
       store.allocator.load(u32FromKey(key, 1), openValue(key, value))

@@ -1,4 +1,5 @@
 /** Replays the ring over the index, and looks for what a volume in order cannot have. */
+import { eachEntry } from '../device/each-entry.ts'
 import { FsError } from '../errors.ts'
 import { type Replayed, replayRing } from '../journal/recovery.ts'
 import { inodeKey, isWellFormed, prefixEnd, u64FromKey } from '../store/keys.ts'
@@ -34,7 +35,7 @@ export function replay(
 /** What makes writing to a volume dangerous, if anything does: it would overwrite what is there. */
 export async function findHazard(store: Store, counter: InodeCounter): Promise<string | undefined> {
   const next = inodeKey(counter.next)
-  for await (const [key] of store.device.index.range(next, prefixEnd('I'))) {
+  for await (const [key] of eachEntry(store.device.index.pages(next, prefixEnd('I')))) {
     if (!isWellFormed(key)) continue
     return `inode ${u64FromKey(key, 1)} exists, and the next new one would be ${counter.next}`
   }

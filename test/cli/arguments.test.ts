@@ -82,7 +82,7 @@ test('parseMountOptions() passes standard options on and ignores those of fstab'
 test('parseMountOptions() reads what is of this filesystem', () => {
   const { standard, logFile, ...settings } = parseMountOptions([
     'ro,atomic=shared,noatime,allow_other,default_permissions,nowriteback,foreground,create,restart',
-    'log=/var/log/a=b.log,loglevel=debug,iotimeout=7',
+    'idmap,log=/var/log/a=b.log,loglevel=debug,iotimeout=7',
   ])
   assert.deepEqual(settings, {
     readOnly: true,
@@ -91,6 +91,7 @@ test('parseMountOptions() reads what is of this filesystem', () => {
     allowOther: true,
     writebackCache: false,
     transport: 'kernel',
+    allowIdmap: true,
     foreground: true,
     create: true,
     restart: true,

@@ -1,7 +1,7 @@
 /** The life of a mount as its user sees it, on a real one. */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, readlinkSync } from 'node:fs'
-import { chmod, readFile, rm, symlink } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -278,29 +278,6 @@ test('mount(8) may call with options last or first, and without PATH', TEST, asy
     await sh(`echo text > ${mountpoint}/file`)
     await succeed(['unmount', mountpoint])
   }
-})
-
-test('mount -t fuse.oatomic works with a link in /sbin', TEST, async (context) => {
-  const { volume, mountpoint } = await makePlace(context)
-  const link = '/sbin/mount.fuse.oatomic'
-  if (existsSync(link)) {
-    context.skip(`${link} is there already`)
-    return
-  }
-  await chmod(ENTRY, 0o755)
-  await symlink(ENTRY, link)
-  context.after(() => rm(link))
-  await sh(`mount -t fuse.oatomic -o noatime,nofail,x-test ${volume} ${mountpoint}`)
-  assert.match(mountLine(mountpoint), /fuse\.oatomic rw,.*noatime/)
-  await sh(`echo text > ${mountpoint}/file`)
-  await sh(`mount -o remount,ro ${mountpoint}`)
-  assert.match(mountLine(mountpoint), /fuse\.oatomic ro,/)
-  await assert.rejects(sh(`echo more > ${mountpoint}/file`), /Read-only file system/)
-  await sh(`mount -o remount,rw,noexec ${mountpoint}`)
-  assert.match(mountLine(mountpoint), /fuse\.oatomic rw,.*noexec/)
-  await sh(`echo more > ${mountpoint}/file && umount ${mountpoint}`)
-  await sh(`mount --fake -t fuse.oatomic ${volume} ${mountpoint}`)
-  assert.equal(mountLine(mountpoint), '')
 })
 
 /** Has a process write to a file and keep it open. */

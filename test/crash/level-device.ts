@@ -56,7 +56,7 @@ export class CapturingDevice implements Device {
     this.blocks = inner.blocks
     this.index = {
       get: (key) => inner.index.get(key),
-      range: (from, to) => inner.index.range(from, to),
+      pages: (from, to) => inner.index.pages(from, to),
       get hasSpace() {
         return inner.index.hasSpace
       },

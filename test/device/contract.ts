@@ -1,4 +1,5 @@
 /** What every device promises, as one suite: `device.ts` in examples. */
+import { eachEntry } from '../../src/device/each-entry.ts'
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import { allocateAligned } from '../../src/device/aligned-memory.ts'
@@ -143,7 +144,7 @@ function put(key: string, value: string): IndexOp {
 
 async function keysOf(index: Index, from: string, to: string): Promise<string[]> {
   const keys: string[] = []
-  for await (const [key] of index.range(from, to)) keys.push(key)
+  for await (const [key] of eachEntry(index.pages(from, to))) keys.push(key)
   return keys
 }
 
@@ -171,7 +172,7 @@ function indexContract(factory: DeviceFactory): void {
     assertBytes(answer, Buffer.from('old'))
   })
 
-  test('index: range() goes by bytes, and ends before its end', async (context) => {
+  test('index: pages() goes by bytes, and ends before its end', async (context) => {
     const { index } = await factory(context)
     const keys = [
       '\x00',
@@ -195,10 +196,10 @@ function indexContract(factory: DeviceFactory): void {
     assert.deepEqual(await keysOf(index, 'c', 'd'), [])
   })
 
-  test('index: range() shows the index as of the call', async (context) => {
+  test('index: pages() shows the index as of the call', async (context) => {
     const { index } = await factory(context)
     await index.batch([put('a', '1'), put('b', '1')])
-    const entries = index.range('a', 'z')
+    const entries = eachEntry(index.pages('a', 'z'))
     await index.batch([put('a', '2'), put('c', '2'), { type: 'del', key: 'b' }])
     const seen: string[] = []
     for await (const [key, value] of entries) seen.push(`${key}${Buffer.from(value).toString()}`)
@@ -206,12 +207,12 @@ function indexContract(factory: DeviceFactory): void {
     assert.deepEqual(await keysOf(index, 'a', 'z'), ['a', 'c'])
   })
 
-  test('index: range() can be left early, and crosses its inner batches', async (context) => {
+  test('index: pages() can be left early, and crosses its inner batches', async (context) => {
     const { index } = await factory(context)
     const keys = Array.from({ length: 5000 }, (_, n) => `k${String(n).padStart(5, '0')}`)
     await index.batch(keys.map((key) => put(key, key.repeat(20))))
     assert.deepEqual(await keysOf(index, 'k', 'l'), keys)
-    for await (const [key] of index.range('k', 'l')) {
+    for await (const [key] of eachEntry(index.pages('k', 'l'))) {
       assert.equal(key, keys[0])
       break
     }

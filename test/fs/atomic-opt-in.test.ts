@@ -142,7 +142,13 @@ test('user.atomic.limits has whole numbers', TIMEOUT, async () => {
   )
   assert.deepEqual(
     [...limits.keys()],
-    ['transaction_bytes_max', 'write_bytes_max', 'alignment', 'reservation_free_bytes'],
+    [
+      'transaction_bytes_max',
+      'write_bytes_max',
+      'alignment',
+      'reservation_free_bytes',
+      'read_only',
+    ],
   )
   for (const value of limits.values()) assert.match(value, /^\d+$/)
   assert.equal(limits.get('alignment'), '1')

@@ -129,3 +129,52 @@ test('a listing does not show what was removed or replaced since it began', TIME
   )
   assert.deepEqual(await namesIn(fs, v.ROOT), ['a', 'c'])
 })
+
+test('a listing looks up what was touched, and nothing else', { timeout: 60_000 }, async () => {
+  const count = 20_000
+  const { fs } = await v.freshFilesystem()
+  for (let i = 0; i < count; i++) {
+    fs.forget((await fs.makeNode(v.ROOT, `f${i}`, 0o100644, 0, v.CALLER)).ino, 1)
+  }
+  await fs.writeBack()
+  const { metadata } = fs.context.engine.store
+  const get = metadata.get.bind(metadata)
+  let lookups = 0
+  metadata.get = (key) => {
+    lookups++
+    return get(key)
+  }
+  const fh = fs.openDirectory(v.ROOT)
+  let listed = 0
+  for (let offset = 0, isOver = false; !isOver;) {
+    let taken = 0
+    for (const { nextOffset } of await fs.readDirectory(fh, offset)) {
+      offset = nextOffset
+      if (++taken === 100) break
+    }
+    listed += taken
+    isOver = taken === 0
+    if (listed === count / 2) await fs.unlink(v.ROOT, `f${count - 1}`)
+  }
+  assert.equal(listed, count + 1)
+  assert.ok(lookups < 20, `${lookups} look-ups`)
+})
+
+test(
+  'a listing shows what took the place of another entry only if it is the same',
+  TIMEOUT,
+  async () => {
+    const { fs } = await v.freshFilesystem()
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await fileWith(fs, name, '')
+    const fh = fs.openDirectory(v.ROOT)
+    await listFrom(fs, fh, 0)
+    await fs.rename(renameRequest('a', 'b'))
+    await fs.rename(renameRequest('c', 'd', { exchange: true }))
+    await fs.unlink(v.ROOT, 'e')
+    await fileWith(fs, 'e', '')
+    const names = (await listFrom(fs, fh, 2)).map(({ name }) => name)
+    assert.deepEqual(names, [], 'all of them lead elsewhere')
+    const again = (await listFrom(fs, fh, 0)).map(({ name }) => name)
+    assert.deepEqual(again.slice(2), ['c', 'd', 'b', 'e'])
+  },
+)

@@ -28,7 +28,14 @@ const SYS_ADMIN = 1n << 21n
 const caller = (uid: number, gid = uid, pid = 7): Caller => ({ uid, gid, pid })
 
 function credentials(uid: number, more: Partial<Credentials> = {}): Credentials {
-  return { uid, gid: uid, groups: [], capabilities: 0n, covers: () => true, ...more }
+  return {
+    uid,
+    gid: uid,
+    groups: [],
+    capabilities: 0n,
+    covers: () => true,
+    ...more,
+  }
 }
 
 const entry = (tag: number, permissions: number, id = 0xffff_ffff) => ({ tag, permissions, id })
@@ -143,6 +150,20 @@ test('a caller whom the kernel does not name is looked up', TIMEOUT, async () =>
   assert.equal(allowed({ ...UNNAMED, pid: 7 }), 6)
   processes.known.set(7, credentials(NOBODY, { gid: GROUP }))
   assert.equal(allowed({ ...UNNAMED, pid: 7 }), 4)
+})
+
+test('ids of a caller who may come through a mapped mount do not count', TIMEOUT, async () => {
+  for (const [mode, left] of [
+    [0o646, 6],
+    [0o660, 0],
+  ] as const) {
+    const { allowed, processes } = await oneFile(mode)
+    processes.isMapped = true
+    processes.known.set(7, credentials(OWNER, { groups: [GROUP] }))
+    assert.equal(allowed({ ...UNNAMED, pid: 7 }), left)
+    processes.known.set(7, credentials(0, { capabilities: DAC_OVERRIDE }))
+    assert.equal(allowed({ ...UNNAMED, pid: 7 }), 6)
+  }
 })
 
 test('what is asserted says why', TIMEOUT, async () => {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import {
   ProcFilesystem,
   hasKillPending,
+  hasMapped,
   hasSharedMapping,
   isWriter,
   mountIdsOf,
@@ -88,4 +89,12 @@ test('isWriter() reads flags, mount and inode', TIMEOUT, () => {
   assert.equal(isWriter(info('0100000'), 7, new Set(['21'])), false)
   assert.equal(isWriter(info('0100002'), 7, new Set(['22'])), false)
   assert.equal(isWriter(info('0100002'), 70, new Set(['21'])), false)
+})
+
+test('hasMapped() finds the mounts of a device that are mapped to other ids', TIMEOUT, () => {
+  const plain = '79 50 0:41 / /mnt rw,relatime shared:1 - fuse.oatomic /v rw\n'
+  const other = '80 50 0:42 / /idmapped rw,idmapped - fuse.oatomic /idmapped rw\n'
+  const mapped = '81 50 0:41 / /at rw,relatime,idmapped - fuse.oatomic /v rw\n'
+  assert.equal(hasMapped(plain + other, '0:41'), false)
+  assert.equal(hasMapped(plain + other + mapped, '0:41'), true)
 })

@@ -116,20 +116,33 @@ test('encodeDirectoryPage() merely lists an entry that cannot be looked up', () 
 
 test('negotiate() takes only what is offered and wanted', () => {
   const offer = { major: 7, minor: 45, readaheadMax: 131_072, features: 0xffff_ffff }
-  const all = negotiate(offer, true)
+  const all = negotiate(offer, { writebackCache: true })
   assert.equal(all?.writebackCache, true)
   assert.equal(all.features & (1 << 1), 0, 'locks stay in the kernel')
-  assert.equal(negotiate(offer, false)?.writebackCache, false)
-  const few = negotiate({ ...offer, features: FEATURE.ASYNC_READ }, true)
+  assert.equal(negotiate(offer, { writebackCache: false })?.writebackCache, false)
+  const few = negotiate({ ...offer, features: FEATURE.ASYNC_READ }, { writebackCache: true })
   assert.equal(few?.features, FEATURE.ASYNC_READ)
   assert.equal(few.writebackCache, false)
 })
 
+test('negotiate() lets ids be mapped if it is told to, and the kernel can', () => {
+  const offer = { major: 7, minor: 45, readaheadMax: 131_072, features: 0xffff_ffff }
+  const capable = { ...offer, moreFeatures: 0xffff_ffff }
+  assert.equal(negotiate(capable, { writebackCache: true })?.moreFeatures, 0)
+  const agreement = negotiate(capable, { writebackCache: true, allowIdmap: true })
+  assert.equal(payloadOf(encodeInit(agreement)).readUInt32LE(32), 1 << 8)
+  assert.throws(() => negotiate(offer, { writebackCache: true, allowIdmap: true }), {
+    code: 'EOPNOTSUPP',
+  })
+})
+
 test('negotiate() refuses old kernels and has newer ones ask again', () => {
   const offer = { major: 7, minor: 30, readaheadMax: 0, features: 0 }
-  assert.throws(() => negotiate(offer, true), { code: 'EPROTO' })
-  assert.throws(() => negotiate({ ...offer, major: 6, minor: 99 }, true), { code: 'EPROTO' })
-  assert.equal(negotiate({ ...offer, major: 8 }, true), undefined)
+  assert.throws(() => negotiate(offer, { writebackCache: true }), { code: 'EPROTO' })
+  assert.throws(() => negotiate({ ...offer, major: 6, minor: 99 }, { writebackCache: true }), {
+    code: 'EPROTO',
+  })
+  assert.equal(negotiate({ ...offer, major: 8 }, { writebackCache: true }), undefined)
   const payload = payloadOf(encodeInit(undefined))
   assert.equal(payload.length, 64)
   assert.equal(payload.readUInt32LE(0), 7)

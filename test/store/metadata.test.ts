@@ -15,10 +15,10 @@ function slowIndex(index: Index, random: Random): Index {
   return {
     hasSpace: true,
     get: (key) => index.get(key),
-    async *range(from, to) {
-      for await (const entry of index.range(from, to)) {
+    async *pages(from, to) {
+      for await (const page of index.pages(from, to)) {
         if (random.oneIn(3)) await nextTick()
-        yield entry
+        yield page
       }
     },
     batch: async (operations) => {

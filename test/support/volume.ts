@@ -73,6 +73,13 @@ export class FakeProcesses implements Processes {
   credentials(pid: number): Credentials | undefined {
     return this.known.get(pid)
   }
+
+  /** Whether everybody sees a mount with other ids. */
+  isMapped = false
+
+  seesMapped(): boolean {
+    return this.isMapped
+  }
 }
 
 const NO_KERNEL: KernelCache = {

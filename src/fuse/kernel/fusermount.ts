@@ -34,7 +34,7 @@ export async function mountByHelper(
       hint: INSTALL_FUSE_HINT,
     })
     if (!result.succeeded) {
-      throw new FsError('EPERM', `Cannot mount on "${mountpoint}": ${result.message}`)
+      throw new FsError('EPERM', `Cannot mount on "${mountpoint}": ${explain(result.message)}`)
     }
     const fd = receiveDescriptor(ours)
     setNonBlocking(fd)
@@ -43,6 +43,12 @@ export async function mountByHelper(
     closeSync(ours)
     closeSync(theirs)
   }
+}
+
+/** What it says, and what to do about it where that is not plain. */
+function explain(message: string): string {
+  const isClosed = /open \/dev\/fuse: Permission denied/.test(message)
+  return isClosed ? `${message}; let users open it: chmod 666 /dev/fuse` : message
 }
 
 function openSocketPair(): readonly [number, number] {

@@ -1,9 +1,8 @@
 import { FsError } from '../../errors.ts'
-import { type Agreement, encodeInit, negotiate } from './negotiation.ts'
+import { type Agreement, type Wishes, encodeInit, negotiate } from './negotiation.ts'
 import type { InitRequest } from './request-decoders.ts'
 
-export interface HandshakeOptions {
-  readonly writebackCache: boolean
+export interface HandshakeOptions extends Wishes {
   /** Told of what was agreed on, before the kernel is; if it throws, nothing is. */
   readonly onAgreed: (agreement: Agreement) => void
 }
@@ -22,11 +21,11 @@ export class Handshake {
     return this.#agreement?.features ?? 0
   }
 
-  /** Throws FsError EPROTO for a kernel that is too old, or that begins a second time. */
+  /** Throws FsError for a kernel that is too old, or that begins a second time. */
   answer(offer: InitRequest): Buffer {
     if (this.#agreement !== undefined)
       throw new FsError('EPROTO', 'The kernel has begun this session already')
-    const agreement = negotiate(offer, this.#options.writebackCache)
+    const agreement = negotiate(offer, this.#options)
     if (agreement !== undefined) {
       this.#options.onAgreed(agreement)
       this.#agreement = agreement

@@ -3,7 +3,7 @@ import { realpath, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { type ErrnoCode, FsError } from '../../errors.ts'
 import type { MountNote } from './mount-note.ts'
-import { findMount } from './mount-table.ts'
+import { type MountTableEntry, findMount } from './mount-table.ts'
 import { unmount } from './unmount.ts'
 
 const STAT_TIMEOUT_MS = 5_000
@@ -55,8 +55,17 @@ export async function inspectMountpoint(mountpoint: string, note?: MountNote): P
 /** Whether a volume's mount is there without a daemon. */
 export async function isDeadMount(mountpoint: string, volume: string): Promise<boolean> {
   const present = await findMount(mountpoint)
-  const isOurs = present?.type === 'fuse.oatomic' && present.source === volume
-  return isOurs && isDead(await stateOf(mountpoint))
+  if (present === undefined || !(await isMountOf(present, volume))) return false
+  return isDead(await stateOf(mountpoint))
+}
+
+/** Whether it is a mount of this volume, whose path is without symbolic links. */
+export async function isMountOf(
+  { type, source }: MountTableEntry,
+  volume: string,
+): Promise<boolean> {
+  if (type !== 'fuse.oatomic') return false
+  return source === volume || (await realpath(source).catch(() => source)) === volume
 }
 
 const isDead = (state: string): boolean => state === 'ENOTCONN' || state === 'ECONNABORTED'

@@ -2,18 +2,11 @@ import { closeSync, constants, openSync } from 'node:fs'
 import { FsError } from '../../errors.ts'
 import { runCommand } from './command.ts'
 import { mountByHelper } from './fusermount.ts'
+import { isNeedless, isStandardOption } from './standard-options.ts'
 import { INSTALL_MOUNT_HINT, isPrivileged } from './unmount.ts'
 
 const DEVICE = '/dev/fuse'
 const TYPE = 'oatomic'
-
-/** Options that the kernel knows for any filesystem, and which are passed on as they are. */
-const STANDARD_OPTIONS: ReadonlySet<string> = new Set(
-  (
-    'ro rw exec noexec suid nosuid dev nodev sync async dirsync atime noatime diratime nodiratime ' +
-    'relatime norelatime strictatime lazytime nolazytime'
-  ).split(' '),
-)
 
 export interface MountOptions {
   /** Standard options of mount(8): `ro`, `noexec`, `noatime` and so on. */
@@ -32,13 +25,14 @@ export async function mount(
   options: MountOptions = {},
 ): Promise<number> {
   const standard = options.standard ?? []
-  const unknown = standard.find((option) => !STANDARD_OPTIONS.has(option))
+  const unknown = standard.find((option) => !isStandardOption(option))
   if (unknown !== undefined) throw new FsError('EINVAL', `Unknown mount option "${unknown}"`)
   const common = ['default_permissions', ...standard]
   if (isPrivileged()) return mountAsRoot(source, mountpoint, [...common, 'allow_other'])
   const allowOther = options.allowOther === true ? ['allow_other'] : []
   const naming = [`fsname=${escapeOption(source)}`, `subtype=${TYPE}`]
-  return mountByHelper(mountpoint, [...common, ...allowOther, ...naming])
+  const needed = common.filter((option) => !isNeedless(option))
+  return mountByHelper(mountpoint, [...needed, ...allowOther, ...naming])
 }
 
 async function mountAsRoot(
@@ -48,7 +42,8 @@ async function mountAsRoot(
 ): Promise<number> {
   const fd = openDevice()
   const owner = ['fd=3', 'rootmode=40000', 'user_id=0', 'group_id=0']
-  const parameters = ['-i', '-t', `fuse.${TYPE}`, '-o', [...owner, ...options].join(',')]
+  // Not canonical (-c): whoever has named the source finds it again as he has named it.
+  const parameters = ['-i', '-c', '-t', `fuse.${TYPE}`, '-o', [...owner, ...options].join(',')]
   try {
     const result = await runCommand('mount', [...parameters, '--', source, mountpoint], {
       fd,

@@ -2,6 +2,7 @@
 import { FsError } from '../../errors.ts'
 import {
   FEATURE,
+  MORE_FEATURES,
   PAGE_SIZE,
   PROTOCOL_MAJOR,
   PROTOCOL_MINOR,
@@ -26,15 +27,30 @@ export interface Agreement {
   /** The kernel's minor version. */
   readonly minor: number
   readonly features: number
+  readonly moreFeatures: number
   readonly writebackCache: boolean
   readonly readaheadMax: number
 }
 
+/** What a mount may be asked to have, or not. */
+export interface Wishes {
+  readonly writebackCache: boolean
+  /**
+   * Let the mount be mapped to other ids. The kernel then names the caller only in requests that make
+   * an inode, with the ids that it is to get.
+   */
+  readonly allowIdmap?: boolean
+}
+
 /**
  * Agrees on the newest version and all useful features that both sides have. Undefined means: the
- * kernel has a newer major version and will ask again. Throws FsError EPROTO when it is too old.
+ * kernel has a newer major version and will ask again. Throws FsError EPROTO when it is too old, and
+ * EOPNOTSUPP when it lacks what must be.
  */
-export function negotiate(offer: InitRequest, writebackCache: boolean): Agreement | undefined {
+export function negotiate(
+  offer: InitRequest,
+  { writebackCache, allowIdmap = false }: Wishes,
+): Agreement | undefined {
   if (offer.major > PROTOCOL_MAJOR) return undefined
   if (offer.major < PROTOCOL_MAJOR || offer.minor < PROTOCOL_MINOR_MIN) {
     const needed = `${String(PROTOCOL_MAJOR)}.${String(PROTOCOL_MINOR_MIN)}`
@@ -43,11 +59,16 @@ export function negotiate(offer: InitRequest, writebackCache: boolean): Agreemen
       `The kernel speaks FUSE ${String(offer.major)}.${String(offer.minor)}; ${needed} (Linux 5.4) or newer is needed`,
     )
   }
+  const moreFeatures = (offer.moreFeatures ?? 0) & (allowIdmap ? MORE_FEATURES.ALLOW_IDMAP : 0)
+  if (allowIdmap && moreFeatures === 0) {
+    throw new FsError('EOPNOTSUPP', 'The kernel cannot map ids of FUSE mounts; Linux 6.12 can')
+  }
   const wanted = writebackCache ? WANTED : WANTED & ~FEATURE.WRITEBACK_CACHE
   const features = offer.features & wanted
   return {
     minor: offer.minor,
     features,
+    moreFeatures,
     writebackCache: (features & FEATURE.WRITEBACK_CACHE) !== 0,
     readaheadMax: offer.readaheadMax,
   }
@@ -67,5 +88,6 @@ export function encodeInit(agreement: Agreement | undefined): Buffer {
   reply.writeUInt32LE(WRITE_SIZE_MAX, at + 20)
   reply.writeUInt32LE(TIME_GRANULARITY_NS, at + 24)
   reply.writeUInt16LE(WRITE_SIZE_MAX / PAGE_SIZE, at + 28)
+  reply.writeUInt32LE(agreement.moreFeatures, at + 32)
   return reply
 }

@@ -81,6 +81,9 @@ export const FEATURE = {
   INIT_EXT: 1 << 30,
 } as const
 
+/** Features in INIT's `flags2`. */
+export const MORE_FEATURES = { ALLOW_IDMAP: 1 << 8 } as const
+
 /** Which fields of a SETATTR count. */
 export const SETATTR_VALID = {
   MODE: 1 << 0,

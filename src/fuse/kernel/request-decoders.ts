@@ -3,6 +3,7 @@ import { FsError } from '../../errors.ts'
 import type { AttributeChanges, CopyRequest, Ino, RenameRequest } from '../../fs/operations.ts'
 import {
   ATTRIBUTES_OF_HANDLE,
+  FEATURE,
   IOCTL_DIRECTORY,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
@@ -26,10 +27,19 @@ export interface InitRequest {
   readonly minor: number
   readonly readaheadMax: number
   readonly features: number
+  /** Those of INIT_EXT; older kernels have none. */
+  readonly moreFeatures?: number
 }
 
 export function decodeInit(body: RequestBody): InitRequest {
-  return { major: body.u32(), minor: body.u32(), readaheadMax: body.u32(), features: body.u32() }
+  const offer = {
+    major: body.u32(),
+    minor: body.u32(),
+    readaheadMax: body.u32(),
+    features: body.u32(),
+  }
+  const isExtended = (offer.features & FEATURE.INIT_EXT) !== 0
+  return isExtended ? { ...offer, moreFeatures: body.u32() } : offer
 }
 
 export interface Forgotten {

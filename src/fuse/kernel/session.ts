@@ -25,6 +25,8 @@ export interface KernelSessionOptions extends TransportOptions {
   readonly timeouts?: ReplyTimeouts
   /** Have the kernel gather writes before it sends them. Default: true. */
   readonly writebackCache?: boolean
+  /** Let the mount be mapped to other ids. Default: false. */
+  readonly allowIdmap?: boolean
 }
 
 /**
@@ -125,6 +127,7 @@ export class KernelSession implements Transport {
   #makeHandshake(): Handshake {
     return new Handshake({
       writebackCache: this.#options.writebackCache ?? true,
+      allowIdmap: this.#options.allowIdmap ?? false,
       onAgreed: (agreement) => {
         this.#link.connect(this.#fd, this.mountpoint, agreement.writebackCache)
         this.#agreed.resolve(agreement)

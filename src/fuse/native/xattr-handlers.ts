@@ -20,7 +20,11 @@ function answerValue(value: Uint8Array, room: Buffer): number {
 
 export const getXattr: Handler = async (edge, call) => {
   const name = nameOf(call)
-  const value = await edge.filesystem.getXattr(await edge.paths.ino(call.frame.path), name, call.caller)
+  const value = await edge.filesystem.getXattr(
+    await edge.paths.ino(call.frame.path),
+    name,
+    call.caller,
+  )
   return answerValue(value, call.memory(2))
 }
 

@@ -4,12 +4,30 @@ import { COMMANDS, type CommandSpec } from '../../../src/cli/commands.ts'
 import { CommandError } from '../../../src/cli/exit-codes.ts'
 import { MOUNT_OPTIONS, parseMountOptions } from '../../../src/cli/mount-options.ts'
 import { parseCommandLine } from '../../../src/cli/parse.ts'
-import { hasSharedMapping, isWriter, mountIdsOf, parseStat } from '../../../src/fs/processes.ts'
+import { mapHas, parseCredentials } from '../../../src/fs/credentials.ts'
+import {
+  hasMapped,
+  hasSharedMapping,
+  isWriter,
+  mountIdsOf,
+  parseStat,
+} from '../../../src/fs/processes.ts'
 import { parseMountTable } from '../../../src/fuse/kernel/mount-table.ts'
 import type { Random } from '../../support/random.ts'
 import type { Target } from '../kit/target.ts'
 
-const TEXTS = ['/mnt/a', '/mnt/a\\040b', 'fuse.oatomic', '\\134', '\\777', '0:45', '42', 'rw', '']
+const TEXTS = [
+  '/mnt/a',
+  '/mnt/a\\040b',
+  'fuse.oatomic',
+  '\\134',
+  '\\777',
+  '0:45',
+  '42',
+  'rw',
+  'rw,idmapped',
+  '',
+]
 
 const line = (random: Random, count: number): string =>
   Array.from({ length: count }, () => random.pick(TEXTS)).join(' ')
@@ -17,6 +35,11 @@ const line = (random: Random, count: number): string =>
 function statLine(random: Random): string {
   const fields = Array.from({ length: 50 }, () => String(random.int(300)))
   return `42 (${random.pick(['sh', 'a) (b', ') 4', ''])}) S ${fields.join(' ')}\n`
+}
+
+function statusLines(random: Random): string {
+  const ids = Array.from({ length: 4 }, () => String(random.int(9))).join('\t')
+  return `Uid:\t${ids}\nGid:\t${ids}\nGroups:\t${random.int(9)} \nCapEff:\t0000${random.int(9)}\n`
 }
 
 function parser(name: string, generate: (random: Random) => string, run: (text: string) => void) {
@@ -79,12 +102,26 @@ export const textParsers: readonly Target[] = [
     (text) => {
       const ids = mountIdsOf(text, '/mnt/a')
       if (!text.includes('/mnt/a')) assert.equal(ids.size, 0, 'other mounts are not ours')
+      if (!text.includes('idmapped')) assert.equal(hasMapped(text, '42'), false)
     },
   ),
   parser('proc-stat', statLine, (text) => {
     assert.ok(STATES.includes(parseStat(text)))
     if (text.split(' ').length < 50) assert.equal(parseStat(text), 'unknown', 'a line is cut')
   }),
+  parser('proc-status', statusLines, (text) => {
+    const found = parseCredentials(text)
+    if (found === undefined) return
+    for (const id of [found.uid, found.gid]) assert.ok(Number.isInteger(id), 'ids are numbers')
+    if (!/^CapEff:/m.test(text)) assert.fail('capabilities out of nothing')
+  }),
+  parser(
+    'proc-idmap',
+    (random) => `${random.int(9)} ${random.int(9)} ${random.int(9)}\n${line(random, 3)}\n`,
+    (text) => {
+      assert.equal(mapHas(text, 'other', -1), false)
+    },
+  ),
   parser(
     'proc-maps',
     (random) => `7f00-7f10 rw-s 0000 00:2d ${random.int(9)}   /mnt/a\n${line(random, 6)}\n`,

@@ -33,6 +33,7 @@ export interface DaemonOptions {
   readonly newFiles: 'ordinary' | 'shared' | 'isolated'
   readonly mountOptions: readonly string[]
   readonly transport: TransportName
+  readonly allowIdmap?: boolean
 }
 
 export interface DaemonMessage {

@@ -1,7 +1,15 @@
 /** A device that counts its calls and lets chosen ones fail. */
 import { FsError, invariant } from '../../../src/errors.ts'
 import { BLOCK_SIZE } from '../../../src/device/device.ts'
-import type { BlockNo, Blocks, Device, Index, IndexOp, Ring } from '../../../src/device/device.ts'
+import type {
+  BlockNo,
+  Blocks,
+  Device,
+  Index,
+  IndexOp,
+  IndexPage,
+  Ring,
+} from '../../../src/device/device.ts'
 import { OneBatch } from '../../../src/device/one-batch.ts'
 
 export type CallKind =
@@ -302,10 +310,10 @@ class FaultyIndex implements Index {
     return this.#index.get(key)
   }
 
-  range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]> {
+  pages(from: string, to: string): AsyncIterable<IndexPage> {
     const fault = this.#faults.next('index.range')
     if (fault?.result === 'EIO' || fault?.result === 'ENOSPC') throw errorOf(fault, 'index.range')
-    return this.#faults.list('index.range', this.#index.range(from, to), fault)
+    return this.#faults.list('index.range', this.#index.pages(from, to), fault)
   }
 
   async batch(operations: readonly IndexOp[]): Promise<void> {

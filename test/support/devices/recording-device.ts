@@ -11,7 +11,15 @@ import {
   ringBounds,
   blocksBounds,
 } from '../../../src/device/bounds.ts'
-import type { BlockNo, Blocks, Device, Index, IndexOp, Ring } from '../../../src/device/device.ts'
+import type {
+  BlockNo,
+  Blocks,
+  Device,
+  Index,
+  IndexOp,
+  IndexPage,
+  Ring,
+} from '../../../src/device/device.ts'
 import { emptyImage, MemoryDevice } from '../../../src/device/memory-device.ts'
 import { OneBatch } from '../../../src/device/one-batch.ts'
 import type { Random } from '../random.ts'
@@ -196,8 +204,8 @@ class RecordingIndex implements Index {
     return this.#live.get(key)
   }
 
-  range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]> {
-    return this.#live.range(from, to)
+  pages(from: string, to: string): AsyncIterable<IndexPage> {
+    return this.#live.pages(from, to)
   }
 
   async batch(operations: readonly IndexOp[]): Promise<void> {

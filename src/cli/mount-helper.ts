@@ -1,0 +1,26 @@
+/**
+ * The program as mount(8) calls it: `mount.fuse.oatomic SOURCE DIRECTORY [-sfnv] [-N NAMESPACE]
+ * [-o OPTIONS] [-t TYPE]`. It is the mount command, with two differences: `-f` is mount(8)'s own, to do
+ * all but mount, and exit codes are of mount(8)'s kind.
+ */
+import { CommandError, EXIT, type ExitCode, exitCodeOf, messageOf } from './exit-codes.ts'
+import { runMount } from './mount-command.ts'
+import type { CommandLine } from './parse.ts'
+
+export async function runMountHelper(line: CommandLine): Promise<ExitCode> {
+  const flags = new Set(line.flags)
+  if (flags.delete('foreground')) flags.add('fake')
+  try {
+    const exitCode = await runMount({ ...line, flags })
+    if (exitCode !== EXIT.ok) return EXIT.mountFailed
+    if (flags.has('verbose') && !flags.has('fake')) process.stdout.write(done(line))
+    return EXIT.ok
+  } catch (error) {
+    // Its other numbers are bits that mean something else.
+    if (exitCodeOf(error) === EXIT.usage) throw error
+    throw new CommandError(EXIT.mountFailed, messageOf(error), { cause: error })
+  }
+}
+
+const done = ({ positionals: [volume = '', mountpoint = ''] }: CommandLine): string =>
+  `"${volume}" is mounted on "${mountpoint}"\n`
