@@ -29,6 +29,7 @@ export interface DaemonOptions {
   readonly mountpoint: string
   readonly readOnly: boolean
   readonly newFiles: 'ordinary' | 'shared' | 'isolated'
+  readonly writebackCache: boolean
   readonly mountOptions: readonly string[]
 }
 
@@ -102,6 +103,7 @@ export class Mount {
       mountpoint: this.path,
       readOnly: false,
       newFiles: 'ordinary',
+      writebackCache: true,
       mountOptions: [],
       ...this.#options,
       ...options,
