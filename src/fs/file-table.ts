@@ -6,8 +6,10 @@ import {
   type DirectoryEntry,
   type FileHandle,
   OPEN_ACCMODE,
+  OPEN_NOATIME,
   OPEN_RDONLY,
   OPEN_TRUNC,
+  OPEN_WRONLY,
 } from './operations.ts'
 
 /** How the last descriptor of a handle that we saw closed was closed. */
@@ -31,7 +33,10 @@ export interface OpenFile {
   readonly threads: Set<number>
   /** The part of a synchronous write that has come so far, if the rest is still to come. */
   pieces: WritePieces | undefined
+  readonly isReader: boolean
   readonly isWriter: boolean
+  /** Whether reading through it does not count as access. */
+  readonly keepsTime: boolean
   lastClose: CloseKind
   /** Who closed its descriptor last and kept the file mapped. */
   mappedBy: number | undefined
@@ -133,7 +138,9 @@ export class FileTable {
       users: new Set(),
       threads: new Set(),
       pieces: undefined,
+      isReader: (flags & OPEN_ACCMODE) !== OPEN_WRONLY,
       isWriter,
+      keepsTime: (flags & OPEN_NOATIME) !== 0,
       lastClose: 'clean',
       isFlushed: false,
       isReleasing: false,
@@ -160,6 +167,11 @@ export class FileTable {
 
   writerCount(file: FileState): number {
     return this.handleCounts.get(file)?.writers ?? 0
+  }
+
+  /** Whether somebody has a file open for writing who is not about to close it. */
+  isWritten(file: FileState): boolean {
+    return this.writerCount(file) > 0 && this.writers(file).some((writer) => !writer.isReleasing)
   }
 
   writers(file: FileState): OpenFile[] {
