@@ -61,6 +61,7 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
       state: () => 'running',
       isKilled: () => false,
       asksUnlocked: () => true,
+      writeLength: () => undefined,
       processOf: (thread) => thread,
       lineOf: (thread) => [thread],
       hasMapped: () => false,

@@ -17,6 +17,7 @@ import { endView, noteUser, openHandle, viewForCache } from './isolation.ts'
 import { findDirent } from './names.ts'
 import { makeNodeNow, makeUnnamedNow, reapIfForgotten, referenced } from './namespace.ts'
 import { assertOpenable, assertWritableNow } from './protection.ts'
+import { mustSync } from './sync-writes.ts'
 import {
   type Attributes,
   type Awaitable,
@@ -24,7 +25,6 @@ import {
   type FileHandle,
   OPEN_ACCMODE,
   OPEN_APPEND,
-  OPEN_DSYNC,
   OPEN_EXCL,
   OPEN_RDONLY,
   OPEN_TRUNC,
@@ -168,8 +168,9 @@ export function write(
       (request.killPrivileges && hasPrivileges(engine.inodes.get(view.ino)))
     if (needsCare) return writeSlowly(context, handle, request)
     writeNow(context, view, request)
+    if (mustSync(context, handle, request)) return syncWrite(context, view, request)
     if (isFull(view)) return relieveIfFull(context, view).then(() => request.data.length)
-    return isSynchronous(view, request) ? syncWrite(context, view, request) : request.data.length
+    return request.data.length
   } catch (error) {
     if (isFullForNow(context, error)) return writeSlowly(context, handle, request)
     loseWrite(context, handle, request, error)
@@ -195,11 +196,6 @@ function writeNow(
   const offset = isAppending ? currentSize(engine, file) : request.offset
   stageWrite(engine, file, offset, request.data, options)
   if (file.isIsolated) kernelAttributes.wrote(file.ino, request.offset + request.data.length)
-}
-
-/** Past its cache the kernel leaves it to us to make a write through O_SYNC or O_DSYNC durable. */
-function isSynchronous({ isIsolated }: FileState, { openFlags = 0 }: WriteRequest): boolean {
-  return isIsolated && (openFlags & OPEN_DSYNC) !== 0
 }
 
 async function syncWrite(
@@ -237,7 +233,9 @@ async function writeSlowly(
   } finally {
     unlock()
   }
-  return isSynchronous(view, request) ? syncWrite(context, view, request) : request.data.length
+  return mustSync(context, handle, request)
+    ? syncWrite(context, view, request)
+    : request.data.length
 }
 
 /**

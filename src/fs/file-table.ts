@@ -13,6 +13,13 @@ import {
 /** How the last descriptor of a handle that we saw closed was closed. */
 export type CloseKind = 'clean' | 'died'
 
+/** Pieces of one write(2), which the kernel passes on one after the other. */
+export interface WritePieces {
+  readonly thread: number
+  readonly offset: number
+  readonly end: number
+}
+
 export interface OpenFile {
   readonly fh: FileHandle
   readonly file: FileState
@@ -20,6 +27,10 @@ export interface OpenFile {
   readonly view: FileState
   /** Processes that have opened the handle, or written through it, if the file is isolated. */
   readonly users: Set<number>
+  /** Threads of those that were looked at. */
+  readonly threads: Set<number>
+  /** The part of a synchronous write that has come so far, if the rest is still to come. */
+  pieces: WritePieces | undefined
   readonly isWriter: boolean
   lastClose: CloseKind
   /** Who closed its descriptor last and kept the file mapped. */
@@ -120,6 +131,8 @@ export class FileTable {
       file,
       view: isIsolated ? new FileState(ino, file) : file,
       users: new Set(),
+      threads: new Set(),
+      pieces: undefined,
       isWriter,
       lastClose: 'clean',
       isFlushed: false,

@@ -110,8 +110,9 @@ export class Filesystem implements FilesystemOperations {
       return isolatedAttributes(this.context, attributes, caller, fh)
     }
     const resizing = this.context.files.find(ino)?.resizing
+    if (resizing === undefined) return get()
     const mayWait = caller === undefined || this.context.processes.asksUnlocked(caller.pid)
-    return resizing === undefined || !mayWait ? get() : resizing.then(get)
+    return mayWait ? resizing.then(get) : get()
   }
 
   setAttributes(ino: Ino, changes: AttributeChanges): Awaitable<Attributes> {

@@ -32,8 +32,8 @@ export function openHandle(context: FsContext, ino: Ino, flags: number, caller: 
 
 /** Remembers that a process uses a handle; calls that carry no handle go by that. */
 export function noteUser({ processes }: FsContext, handle: OpenFile, { pid }: Caller): void {
-  if (handle.users.has(pid)) return
-  handle.users.add(pid)
+  if (handle.threads.has(pid)) return
+  handle.threads.add(pid)
   handle.users.add(processes.processOf(pid))
 }
 

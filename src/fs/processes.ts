@@ -28,6 +28,8 @@ export interface Processes {
    * checks permissions under the lock, or lseek(2).
    */
   asksUnlocked(thread: number): boolean
+  /** How much the write(2) or pwrite(2) writes in all that a thread waits in; undefined for others. */
+  writeLength(thread: number): number | undefined
   /** Whether any process has a file of this mount open for writing. */
   hasWriter(ino: Ino): Promise<boolean>
   /** Groups and capabilities of a thread; undefined for one that cannot be seen. */
@@ -46,12 +48,12 @@ const EXEC_POLL_COUNT_MAX = 2000
 /** How far up a process is looked for that has a file open. */
 const ANCESTORS_MAX = 16
 
-/** stat, fstat, lstat, newfstatat, statx; write, pwrite64, writev, pwritev, pwritev2: by their numbers. */
-const UNLOCKED_CALLS: ReadonlySet<number> = new Set(
-  process.arch === 'arm64'
-    ? [79, 80, 291, 64, 68, 66, 70, 287]
-    : [4, 5, 6, 262, 332, 1, 18, 20, 296, 328],
-)
+/** Numbers of system calls: write and pwrite64; with writev, pwritev and pwritev2; and all of stat. */
+const WRITE_CALLS: ReadonlySet<number> = new Set(process.arch === 'arm64' ? [64, 68] : [1, 18])
+const UNLOCKED_CALLS: ReadonlySet<number> = new Set([
+  ...WRITE_CALLS,
+  ...(process.arch === 'arm64' ? [66, 70, 287, 79, 80, 291] : [20, 296, 328, 4, 5, 6, 262, 332]),
+])
 
 /** PF_EXITING in a task's flags. */
 const EXITING = 0x4
@@ -166,13 +168,12 @@ export class ProcFilesystem implements Processes {
   }
 
   asksUnlocked(thread: number): boolean {
-    if (thread <= 0) return false
-    try {
-      const call = /^\d+/.exec(readFileSync(`/proc/${thread}/syscall`, 'latin1'))?.[0]
-      return call !== undefined && UNLOCKED_CALLS.has(Number(call))
-    } catch {
-      return false
-    }
+    return UNLOCKED_CALLS.has(systemCall(thread)[0] ?? -1)
+  }
+
+  writeLength(thread: number): number | undefined {
+    const [number = -1, , , count] = systemCall(thread)
+    return WRITE_CALLS.has(number) ? count : undefined
   }
 
   async hasWriter(ino: Ino): Promise<boolean> {
@@ -235,6 +236,17 @@ function deviceOf(mountinfo: string, mountpoint: string): string | undefined {
 const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'latin1')
 
 const phaseOf = (pid: number): Phase => parseStatus(statusOf(pid))
+
+/** The number and the arguments of the system call that a thread is in; nothing if that is not known. */
+function systemCall(thread: number): readonly number[] {
+  if (thread <= 0) return []
+  try {
+    const words = readFileSync(`/proc/${thread}/syscall`, 'latin1').trim().split(' ')
+    return /^\d+$/.test(words[0] ?? '') ? words.map(Number) : []
+  } catch {
+    return []
+  }
+}
 
 /** Waits until a process is not between two programs, or gone; not for ever. */
 async function programRuns(pid: string): Promise<void> {

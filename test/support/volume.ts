@@ -44,6 +44,13 @@ export class FakeProcesses implements Processes {
     return this.mapping.has(pid)
   }
 
+  /** Lengths of the writes that threads are in. */
+  readonly writeLengths = new Map<number, number>()
+
+  writeLength(thread: number): number | undefined {
+    return this.writeLengths.get(thread)
+  }
+
   asksUnlocked(): boolean {
     return true
   }
