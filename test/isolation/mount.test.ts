@@ -95,6 +95,34 @@ assert content() == b'NeW'
   await mount.unmount()
 })
 
+test('a large write through O_SYNC is published whole', TEST, async (context) => {
+  const mount = await mounted(context)
+  await play(
+    mount,
+    `
+size = 5 * 2 ** 20 + 5000
+make(b'0' * size)
+if os.fork() == 0:
+    s = opened(os.O_RDWR | os.O_SYNC)
+    for n in range(12):
+        data = bytes([97 + n]) * size
+        # On a page and off it, which the kernel divides in different ways.
+        memory = mmap.mmap(-1, size + 4096); start = n % 2 * 123; memory[start:start + size] = data
+        with memoryview(memory) as view:
+            assert os.pwrite(s, view[start:start + size], 0) == size
+        assert content() == data
+    os._exit(0)
+seen = set()
+while os.waitpid(-1, os.WNOHANG) == (0, 0):
+    data = content()
+    assert data == data[:1] * size, [data[i] for i in range(0, size, 2 ** 20)]
+    seen.add(data[0])
+assert len(seen) > 2, seen
+`,
+  )
+  await mount.unmount()
+})
+
 test(
   'mappings and splices show what is published and no byte that nobody wrote',
   TEST,
