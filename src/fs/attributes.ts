@@ -15,7 +15,7 @@ import { followMode } from './acl-xattrs.ts'
 import { assertAlive } from './alive.ts'
 import { afterTruncateByName } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
-import { forksOf, truncateByName } from './isolation.ts'
+import { forksOf, truncateByName, whenClosed } from './isolation.ts'
 import type { AttributeChanges, Attributes, Awaitable, Caller, FileHandle } from './operations.ts'
 import { assertAttributesMutable } from './protection.ts'
 
@@ -83,6 +83,7 @@ async function truncateFirst(
   const inode = context.engine.inodes.get(ino)
   if (!isFile(inode)) throw new FsError('EINVAL', `Cannot truncate inode ${ino}: it is not a file`)
   if (changes.fh === undefined && isIsolated(inode)) {
+    await whenClosed(context, ino)
     await truncateByName(context, ino, size)
   } else {
     const file = changes.fh === undefined ? context.files.file(ino) : viewOf(context, changes.fh)

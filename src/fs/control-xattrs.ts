@@ -24,7 +24,7 @@ import { commitFiles } from './commit-files.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { publishDurably } from './data.ts'
 import { GROUP_NAME, groupOf, publishGroup, setGroup } from './groups.ts'
-import { discardView, forEachMeantView, viewsOf } from './isolation.ts'
+import { discardView, forEachMeantView, viewsOf, whenClosed } from './isolation.ts'
 import type { Caller } from './operations.ts'
 import { assertMutable } from './protection.ts'
 import { rollback } from './rollback.ts'
@@ -54,6 +54,7 @@ export async function getControl(
   name: string,
   caller?: Caller,
 ): Promise<string> {
+  await whenClosed(context, ino)
   const inode = context.engine.inodes.get(ino)
   switch (name) {
     case 'user.atomic':
@@ -105,6 +106,7 @@ export async function setControl(
   }
   context.engine.health.assertWritable()
   assertAlive(context, ino)
+  await whenClosed(context, ino)
   switch (name) {
     case 'user.atomic':
       await setAtomic(context, inode, value)
@@ -188,13 +190,11 @@ async function setAtomic(context: FsContext, inode: Inode, value: string): Promi
   if (changesIsolation) await context.kernel.invalidate(inode.ino)
 }
 
-/**
- * Handles are either isolated or share what is staged, from the moment they are opened. A handle that
- * is being closed is waited for: close(2) does not wait for it.
- */
+/** Handles are either isolated or share what is staged, from the moment they are opened. */
 async function assertNotOpen(context: FsContext, ino: Ino): Promise<void> {
   const file = context.files.find(ino)
   if (file === undefined) return
+  // close(2) does not wait until a handle is gone.
   await Promise.all(context.files.handlesOf(file).map(async ({ releasing }) => releasing))
   if (isInUse(context, file)) throw inUse(ino)
 }

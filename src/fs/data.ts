@@ -13,7 +13,7 @@ import { closedArePublished, onFlush, onRelease, watchMappers } from './close-po
 import { type FsContext, whenRoom } from './context.ts'
 import { type OpenFile, assertWriter } from './file-table.ts'
 import { publishGroup } from './groups.ts'
-import { endView, noteUser, openHandle, viewForCache } from './isolation.ts'
+import { endView, noteUser, openHandle, viewForCache, whenClosed } from './isolation.ts'
 import { findDirent } from './names.ts'
 import { makeNodeNow, makeUnnamedNow, reapIfForgotten, referenced } from './namespace.ts'
 import { assertOpenable, assertWritableNow } from './protection.ts'
@@ -45,6 +45,8 @@ export function open(
   if (!isFile(inode)) throw new FsError('EINVAL', `Inode ${ino} is not a regular file`)
   assertOpenable(inode, flags)
   assertAlive(context, ino)
+  const closed = whenClosed(context, ino)
+  if (closed !== undefined) return closed.then(() => open(context, ino, flags, caller))
   const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
   if (isWriter || (flags & OPEN_TRUNC) !== 0) context.engine.health.assertWritable()
   const handle = openHandle(context, ino, flags, caller)

@@ -44,7 +44,7 @@ import type {
 } from './operations.ts'
 import type { Processes } from './processes.ts'
 import type { Scrubber } from '../scrub/scrubber.ts'
-import { dropCached, dropViews, isolatedAttributes } from './isolation.ts'
+import { dropCached, dropViews, isolatedAttributes, whenClosed } from './isolation.ts'
 import { KernelAttributes } from './kernel-attributes.ts'
 import { References } from './references.ts'
 import { rename } from './rename.ts'
@@ -110,6 +110,8 @@ export class Filesystem implements FilesystemOperations {
       return isolatedAttributes(this.context, attributes, caller, fh)
     }
     const resizing = this.context.files.find(ino)?.resizing
+    const closed = whenClosed(this.context, ino)
+    if (closed !== undefined) return closed.then(get)
     if (resizing === undefined) return get()
     const mayWait = caller === undefined || this.context.processes.asksUnlocked(caller.pid)
     return mayWait ? resizing.then(get) : get()

@@ -20,6 +20,18 @@ import type { FsContext } from './context.ts'
 import type { OpenFile } from './file-table.ts'
 import type { Attributes, Awaitable, Caller, FileHandle } from './operations.ts'
 
+/**
+ * Resolves when what was closed before is published or dropped; undefined if nothing is being closed.
+ * close(2) does not wait for that, and whoever comes after it must see it.
+ */
+export function whenClosed({ engine, files }: FsContext, ino: Ino): Promise<unknown> | undefined {
+  const file = files.find(ino)
+  const inode = file === undefined ? undefined : engine.inodes.find(ino)
+  if (file === undefined || inode === undefined || !isIsolated(inode)) return undefined
+  const closing = files.writers(file).flatMap(({ releasing }) => releasing ?? [])
+  return closing.length === 0 ? undefined : Promise.all(closing)
+}
+
 /** Opens a handle, with a view of its own if the file is isolated. */
 export function openHandle(context: FsContext, ino: Ino, flags: number, caller: Caller): OpenFile {
   if (!isIsolated(context.engine.inodes.get(ino))) return context.files.open(ino, flags)
@@ -235,7 +247,13 @@ export function isolatedAttributes(
   if (fh === undefined) {
     if (kernelAttributes.shows(attributes)) return attributes
     if (!context.processes.asksUnlocked(caller.pid)) return kernelAttributes.asBelieved(attributes)
-    return kernelAttributes.adopt(attributes).then(() => attributes)
+    return kernelAttributes.adopt(attributes).then(
+      () => attributes,
+      (error: unknown) => {
+        context.log.debug({ ino: attributes.ino, err: error }, 'the kernel shows other attributes')
+        return attributes
+      },
+    )
   }
   const { view } = files.handle(fh)
   const size = currentSize(engine, view)

@@ -62,20 +62,28 @@ export class KernelAttributes {
     return { ...attributes, size: belief.size, mtimeNs: belief.mtimeNs ?? attributes.mtimeNs }
   }
 
-  /** Has the kernel take attributes that it would not by itself; resolves when it shows them. */
+  /**
+   * Has the kernel take attributes that it would not by itself; resolves when it shows them. Rejects if it
+   * cannot be made to, and then the next one who asks tries again.
+   */
   async adopt(wanted: Attributes): Promise<void> {
-    const { ino } = wanted
+    const { ino, size, mtimeNs } = wanted
     while (this.underWay.has(ino)) await this.underWay.get(ino)
-    if (this.shows(wanted)) return
-    const adopting = this.kernel.adopt?.(wanted, this.beliefs.get(ino)?.size !== wanted.size)
-    const ended = Promise.resolve(adopting).finally(() => this.underWay.delete(ino))
-    // Before it is so: what the kernel sees meanwhile is newer.
-    this.beliefs.set(ino, { size: wanted.size, mtimeNs: wanted.mtimeNs })
-    this.underWay.set(
-      ino,
-      ended.catch(() => undefined),
+    const before = this.beliefs.get(ino)
+    if (before === undefined || this.shows(wanted)) return
+    // Set now rather than later: what the kernel sees meanwhile is newer.
+    this.beliefs.set(ino, { size, mtimeNs })
+    const adopting = Promise.resolve(this.kernel.adopt?.(wanted, before.size !== size))
+    const ended = adopting.then(
+      () => undefined,
+      () => {
+        this.beliefs.set(ino, before)
+      },
     )
+    this.underWay.set(ino, ended)
     await ended
+    this.underWay.delete(ino)
+    await adopting
   }
 
   shows({ ino, size, mtimeNs }: Attributes): boolean {

@@ -437,3 +437,19 @@ test(
     assert.equal(await afterKill(opened, ino), 'abxyz56789')
   },
 )
+
+test('who comes after close(2) sees what it has published', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const ino = await isolatedFile(fs, 'old')
+  for (const [i, content] of ['first', 'second'].entries()) {
+    const fh = await openFile(fs, ino)
+    await writeText(fs, fh, content)
+    await fs.flush(fh, v.CALLER)
+    const releasing = fs.release(fh)
+    if (i === 0) assert.equal((await fs.getAttributes(ino)).size, 5)
+    const after = await openFile(fs, ino, O_RDONLY)
+    assert.equal(await seen(fs, after), content)
+    await releasing
+    await fs.release(after)
+  }
+})
