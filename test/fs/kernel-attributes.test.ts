@@ -21,6 +21,8 @@ async function fixture(): Promise<Fixture> {
   const kernel: KernelCache = {
     invalidate: () => Promise.resolve(),
     resize: () => Promise.resolve(),
+    dropAttributes: () => undefined,
+    dropAttributesLater: () => Promise.resolve(),
     ownsAttributes: true,
     adopt: async ({ size }, isResized) => {
       await Promise.resolve()

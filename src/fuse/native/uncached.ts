@@ -4,4 +4,6 @@ import type { KernelCache } from '../../fs/operations.ts'
 export const UNCACHED: KernelCache = {
   invalidate: async () => undefined,
   resize: async () => undefined,
+  dropAttributes: () => undefined,
+  dropAttributesLater: async () => undefined,
 }
