@@ -22,7 +22,6 @@ try {
     source: options.volume,
     noAccessTimes: false,
     allowOther: false,
-    writebackCache: true,
     log: pino({ level: process.env['OATOMIC_LOG'] ?? 'warn' }, pino.destination(2)),
   })
   // Without a parent there is nobody to unmount.

@@ -31,6 +31,7 @@ export interface DaemonOptions {
   readonly mountpoint: string
   readonly readOnly: boolean
   readonly newFiles: 'ordinary' | 'shared' | 'isolated'
+  readonly writebackCache: boolean
   readonly mountOptions: readonly string[]
   readonly transport: TransportName
   readonly allowIdmap?: boolean
@@ -106,6 +107,7 @@ export class Mount {
       mountpoint: this.path,
       readOnly: false,
       newFiles: 'ordinary',
+      writebackCache: true,
       mountOptions: [],
       transport: 'kernel',
       ...this.#options,
