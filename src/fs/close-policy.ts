@@ -52,7 +52,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
   await discard(context, file, 'its last writer died')
 }
 
-/** Nothing refers to a handle any more. Requires: it is still counted as open. */
+/** Nothing refers to a handle any more. Requires: it is still counted as open, and as releasing. */
 export async function onRelease(context: FsContext, handle: OpenFile): Promise<void> {
   const { file } = handle
   const inode = context.engine.inodes.find(file.ino)
@@ -65,7 +65,8 @@ export async function onRelease(context: FsContext, handle: OpenFile): Promise<v
     await publishClosed(context, file)
     return
   }
-  if (context.files.writerCount(file) > 1) return
+  // Another one that is being closed has published already what was there when it began.
+  if (context.files.isWritten(file)) return
   if (hasDied(context, handle)) await discard(context, file, 'its last writer died')
   else await applyPolicy(context, file)
 }
@@ -136,7 +137,7 @@ export async function publishIfClosed(context: FsContext, file: FileState): Prom
 
 /** truncate(2) opens no handle: without a writer it is a writer that has already closed. */
 export async function afterTruncateByName(context: FsContext, file: FileState): Promise<void> {
-  if (context.files.writerCount(file) > 0) return
+  if (context.files.isWritten(file)) return
   if (isAtomic(context.engine.inodes.get(file.ino))) await applyPolicy(context, file)
   else await publish(context.engine, file, { soon: false })
 }

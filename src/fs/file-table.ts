@@ -149,6 +149,11 @@ export class FileTable {
     return this.handleCounts.get(file)?.writers ?? 0
   }
 
+  /** Whether somebody has a file open for writing who is not about to close it. */
+  isWritten(file: FileState): boolean {
+    return this.writerCount(file) > 0 && this.writers(file).some((writer) => !writer.isReleasing)
+  }
+
   writers(file: FileState): OpenFile[] {
     return this.handlesOf(file).filter(({ isWriter }) => isWriter)
   }

@@ -122,6 +122,30 @@ test('a process that closes and then exits with an error has closed', TIMEOUT, a
   assert.equal(await text(fs, ino), 'new')
 })
 
+test('a truncate by name while the last handle is being closed is published', TIMEOUT, async () => {
+  const { fs, ino } = await atomicFile('publish')
+  const fh = await openFile(fs, ino, v.O_RDWR, WRITER)
+  await writeText(fs, fh, 'new')
+  await fs.flush(fh, { ...v.CALLER, pid: WRITER })
+  const releasing = fs.release(fh)
+  await fs.setAttributes(ino, { size: 1 })
+  await releasing
+  assert.equal(await text(fs, ino), 'n')
+  assert.equal(await isStaged(fs, ino), false)
+})
+
+test('two handles that are closed at once publish what both have written', TIMEOUT, async () => {
+  const { fs, ino } = await atomicFile('publish')
+  const first = await openFile(fs, ino, v.O_RDWR, WRITER)
+  const second = await openFile(fs, ino, v.O_RDWR, OTHER)
+  await writeText(fs, first, 'new')
+  await fs.flush(first, { ...v.CALLER, pid: WRITER })
+  await fs.flush(second, { ...v.CALLER, pid: OTHER })
+  await Promise.all([fs.release(first), fs.release(second)])
+  assert.equal(await text(fs, ino), 'new')
+  assert.equal(await isStaged(fs, ino), false)
+})
+
 test('readers decide nothing', TIMEOUT, async () => {
   const { fs, processes, ino } = await atomicFile('publish')
   const writer = await openFile(fs, ino, v.O_RDWR, WRITER)
