@@ -56,7 +56,12 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
   return new Filesystem({
     engine: volume.engine,
     orphans: volume.orphans,
-    kernel: { invalidate: () => Promise.resolve(), resize: () => Promise.resolve() },
+    kernel: {
+      invalidate: () => Promise.resolve(),
+      resize: () => Promise.resolve(),
+      dropAttributes: () => undefined,
+      dropAttributesLater: () => Promise.resolve(),
+    },
     processes: {
       state: () => 'running',
       isKilled: () => false,

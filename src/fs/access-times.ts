@@ -21,12 +21,13 @@ export class AccessTimes {
     this.isOff = isOff
   }
 
-  /** An inode was read. */
-  touch(inode: Inode): void {
-    if ((inode.flags & INODE_NO_ACCESS_TIME) !== 0) return
-    if (this.isOff || !isDue(inode, this.engine.clock())) return
+  /** An inode was read; returns whether that changes its time. */
+  touch(inode: Inode): boolean {
+    if ((inode.flags & INODE_NO_ACCESS_TIME) !== 0) return false
+    if (this.isOff || !isDue(inode, this.engine.clock())) return false
     inode.atimeNs = this.engine.clock()
     this.touched.add(inode.ino)
+    return true
   }
 
   /** Whether an inode has a time that no commit has yet. */

@@ -3,7 +3,8 @@ import { FsError } from '../errors.ts'
 import { stageFill } from '../txn/fill.ts'
 import { stagePunch } from '../txn/punch.ts'
 import { currentSize } from '../txn/read.ts'
-import { stageTruncate } from '../txn/stage.ts'
+import { FILE_SIZE_MAX } from '../store/inode.ts'
+import { ensureFork, stageTruncate } from '../txn/stage.ts'
 import type { FsContext } from './context.ts'
 import { assertWriter } from './file-table.ts'
 import type { FileHandle } from './operations.ts'
@@ -37,16 +38,22 @@ export async function allocate(
     throw new FsError('EOPNOTSUPP', `fallocate mode ${mode} is not supported`)
   if (isFill) assertWritableNow(inode)
   else assertMutable(inode)
+  const end = offset + lengthBytes
+  if (!isPunch && end > FILE_SIZE_MAX) {
+    throw new FsError('EFBIG', `A file cannot be larger than ${FILE_SIZE_MAX}`)
+  }
   const unlock = await file.lock.acquire()
   try {
-    const end = offset + lengthBytes
     const keepsSize = (mode & KEEP_SIZE) !== 0
     if (isFill) {
       const fillEnd = keepsSize ? Math.min(end, currentSize(engine, file)) : end
       if (fillEnd > offset) await stageFill(engine, file, offset, fillEnd)
     }
-    if (!keepsSize && end > currentSize(engine, file)) stageTruncate(engine, file, end)
+    if (!keepsSize && end > currentSize(engine, file))
+      stageTruncate(engine, file, end, { keepTime: true })
     if (!isFill) await stagePunch(engine, file, offset, lengthBytes)
+    const isKept = context.kernel.ownsAttributes === true && !file.isIsolated
+    if (!isKept) ensureFork(engine, file).touch(engine.clock())
     if (file.isIsolated) context.kernelAttributes.changed(file.ino, {})
     if (file.isIsolated && !keepsSize) context.kernelAttributes.wrote(file.ino, end)
   } finally {

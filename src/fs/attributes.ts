@@ -9,14 +9,17 @@ import {
   isIsolated,
 } from '../store/inode.ts'
 import type { Change } from '../txn/change.ts'
+import { currentSize } from '../txn/read.ts'
 import { stageTruncate } from '../txn/stage.ts'
 import type { FileState, ShadowFork } from '../txn/shadow-fork.ts'
 import { followMode } from './acl-xattrs.ts'
 import { assertAlive } from './alive.ts'
 import { afterTruncateByName } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
+import { Identity } from './identity.ts'
 import { forksOf, truncateByName } from './isolation.ts'
 import type { AttributeChanges, Attributes, Awaitable, Caller, FileHandle } from './operations.ts'
+import type { Processes } from './processes.ts'
 import { assertAttributesMutable } from './protection.ts'
 
 const SECTORS_PER_BLOCK = 8
@@ -25,6 +28,9 @@ const SET_GROUP_ID = 0o2000
 const GROUP_EXECUTE = 0o010
 const MODE_BITS = 0o7777
 const CAPABILITY = 'security.capability'
+
+/** Who is neither root nor of any group of interest. */
+export const NOBODY: Caller = { uid: 0xffff_fffe, gid: 0xffff_fffe, pid: 0 }
 
 function toAttributes(inode: Inode, fork?: ShadowFork): Attributes {
   return {
@@ -38,7 +44,7 @@ function toAttributes(inode: Inode, fork?: ShadowFork): Attributes {
     sectors: isDirectory(inode) ? SECTORS_PER_BLOCK : blocksShown(inode, fork) * SECTORS_PER_BLOCK,
     atimeNs: inode.atimeNs,
     mtimeNs: fork?.mtimeNs ?? inode.mtimeNs,
-    ctimeNs: inode.ctimeNs,
+    ctimeNs: fork !== undefined && fork.ctimeNs > inode.ctimeNs ? fork.ctimeNs : inode.ctimeNs,
     btimeNs: inode.btimeNs,
   }
 }
@@ -66,33 +72,67 @@ export function setAttributes(
   context: FsContext,
   ino: Ino,
   changes: AttributeChanges,
+  caller: Caller = NOBODY,
 ): Awaitable<Attributes> {
   context.engine.health.assertWritable()
   assertAttributesMutable(context.engine.inodes.get(ino), changes)
   assertAlive(context, ino)
-  if (changes.size !== undefined) return truncateFirst(context, ino, changes, changes.size)
-  return changeRest(context, ino, changes)
+  if (changes.ctime !== undefined) context.engine.hearTime(changes.ctime)
+  const { size, ...rest } = changes
+  if (size !== undefined) return truncateFirst(context, ino, size, rest, caller)
+  return changeRest(
+    context,
+    ino,
+    namesNothing(changes) ? touching(context, ino, changes, caller) : changes,
+    caller,
+  )
+}
+
+/**
+ * The kernel passes two calls on without naming anything to change: chown(2) to nobody in particular,
+ * with a time if it keeps times itself, and the loss of privileges when a file is written, which root
+ * is exempt from.
+ */
+function touching(
+  { engine, processes }: FsContext,
+  ino: Ino,
+  { ctime }: AttributeChanges,
+  caller: Caller,
+): AttributeChanges {
+  if (ctime !== undefined) return { ctime, killPrivileges: true }
+  const isExempt = new Identity(processes, caller).has('FSETID', engine.inodes.get(ino))
+  return isExempt ? { touch: true } : { killPrivileges: true }
+}
+
+function namesNothing({ ctime: _ctime, ...changes }: AttributeChanges): boolean {
+  return Object.values(changes).every((value) => value === undefined)
 }
 
 async function truncateFirst(
   context: FsContext,
   ino: Ino,
-  changes: AttributeChanges,
   size: number,
+  rest: AttributeChanges,
+  caller: Caller,
 ): Promise<Attributes> {
   const inode = context.engine.inodes.get(ino)
   if (!isFile(inode)) throw new FsError('EINVAL', `Cannot truncate inode ${ino}: it is not a file`)
-  if (changes.fh === undefined && isIsolated(inode)) {
+  const isNamed = rest.fh === undefined
+  if (isIsolated(inode) && isNamed) {
     await truncateByName(context, ino, size)
   } else {
-    const file = changes.fh === undefined ? context.files.file(ino) : viewOf(context, changes.fh)
+    const file = isNamed ? context.files.file(ino) : viewOf(context, rest.fh)
+    if (!isIsolated(inode) && size === currentSize(context.engine, file)) {
+      // truncate(2) by name leaves the kernel's own idea of the times alone then, so ours too.
+      const changed = isNamed ? {} : { mtime: 'now' as const }
+      return changeRest(context, ino, { ...changed, ...rest }, caller)
+    }
     await truncate(context, file, size)
-    if (changes.fh === undefined) await afterTruncateByName(context, file)
+    if (isNamed) await afterTruncateByName(context, file)
     context.files.settle(file)
   }
-  context.kernelAttributes.changed(ino, { size, ...mtimeOf(changes) })
-  const { size: _done, ...rest } = changes
-  const answer = await changeRest(context, ino, rest)
+  context.kernelAttributes.changed(ino, { size, ...mtimeOf(rest) })
+  const answer = await changeRest(context, ino, rest, caller)
   // The kernel takes the size that it is answered, and each handle has its own.
   return isIsolated(inode) ? { ...answer, size } : answer
 }
@@ -116,6 +156,7 @@ function changeRest(
   context: FsContext,
   ino: Ino,
   changes: AttributeChanges,
+  caller: Caller,
 ): Awaitable<Attributes> {
   if (typeof changes.mtime === 'bigint') {
     context.kernelAttributes.changed(ino, { mtimeNs: changes.mtime })
@@ -126,8 +167,9 @@ function changeRest(
     const isOwn = isIsolatedFile && changes.fh !== undefined
     const file = isOwn ? viewOf(context, changes.fh) : context.files.find(ino)
     const fork = file?.shadow
-    if (fork !== undefined && typeof changes.mtime === 'bigint') {
+    if (fork !== undefined) {
       fork.mtimeNs = changes.mtime
+      fork.ctimeNs = changes.ctime
       return getAttributes(context, ino)
     }
     // Nothing is published by what the kernel does when it opens an isolated file.
@@ -137,7 +179,7 @@ function changeRest(
   return whenRoom(context, () => {
     const change = context.engine.begin()
     const draft = change.inode(ino)
-    applyChanges(change, draft, changes, context.engine.clock())
+    applyChanges(context, change, draft, changes, caller)
     if (changes.mode !== undefined) followMode(context, change, draft)
     context.engine.commit(change)
     // A time set by hand is newer than what was staged before it, so publishing keeps it.
@@ -148,7 +190,9 @@ function changeRest(
 }
 
 /** Modification and change time and nothing else: what writing back a cached file brings. */
-function isWrittenBackTimes(changes: AttributeChanges): boolean {
+function isWrittenBackTimes(
+  changes: AttributeChanges,
+): changes is AttributeChanges & { readonly mtime: bigint; readonly ctime: bigint } {
   return (
     typeof changes.mtime === 'bigint' &&
     changes.ctime !== undefined &&
@@ -165,25 +209,47 @@ function changesInode(changes: AttributeChanges): boolean {
   return Object.values(rest).some((value) => value !== undefined && value !== false)
 }
 
-function applyChanges(change: Change, draft: Inode, changes: AttributeChanges, now: bigint): void {
+function applyChanges(
+  context: FsContext,
+  change: Change,
+  draft: Inode,
+  changes: AttributeChanges,
+  caller: Caller,
+): void {
   const { mode, uid, gid, atime, mtime, ctime } = changes
+  const now = context.engine.clock()
   if (mode !== undefined) draft.mode = (draft.mode & ~MODE_BITS) | (mode & MODE_BITS)
   const isOwnerChange = uid !== undefined || gid !== undefined
+  const endsTrust = changes.killPrivileges === true || (isOwnerChange && mode === undefined)
+  if (endsTrust && isFile(draft)) killPrivileges(context, change, draft, caller)
   if (uid !== undefined) draft.uid = uid
   if (gid !== undefined) draft.gid = gid
-  if (changes.killPrivileges === true || (isOwnerChange && mode === undefined && isFile(draft))) {
-    killPrivileges(change, draft)
-  }
   if (atime !== undefined) draft.atimeNs = atime === 'now' ? now : atime
   if (mtime !== undefined) draft.mtimeNs = mtime === 'now' ? now : mtime
   draft.ctimeNs = ctime ?? now
 }
 
-/** A change of content or owner ends what the file was trusted to do. */
-export function killPrivileges(change: Change, draft: Inode): void {
+/**
+ * A change of content or owner ends what the file was trusted to do. Set-group-id without execution
+ * by the group is no such trust, and stays for those who could set it again.
+ */
+export function killPrivileges(
+  { processes }: FsContext,
+  change: Change,
+  draft: Inode,
+  caller: Caller,
+): void {
   draft.mode &= ~SET_USER_ID
-  if ((draft.mode & GROUP_EXECUTE) !== 0) draft.mode &= ~SET_GROUP_ID
+  const isTrust = (draft.mode & GROUP_EXECUTE) !== 0
+  if ((draft.mode & SET_GROUP_ID) !== 0 && (isTrust || !couldSet(processes, draft, caller))) {
+    draft.mode &= ~SET_GROUP_ID
+  }
   if ((draft.flags & INODE_HAS_XATTRS) !== 0) change.removeXattr(draft.ino, CAPABILITY)
+}
+
+function couldSet(processes: Processes, inode: Inode, caller: Caller): boolean {
+  const identity = new Identity(processes, caller)
+  return identity.isMember(inode.gid) || identity.has('FSETID', inode)
 }
 
 /** Whether `killPrivileges` would change anything worth a commit. */

@@ -34,6 +34,8 @@ export async function copyRange(context: FsContext, request: CopyRequest): Promi
     if (lengthBytes <= 0) return 0
     checkRange(request, source.ino === target.ino, lengthBytes)
     copied = await copyLocked(context, { ...request, lengthBytes }, source, target)
+    const isKept = context.kernel.ownsAttributes === true && !target.isIsolated
+    if (!isKept) ensureFork(engine, target).touch(engine.clock())
   } finally {
     unlock()
   }
@@ -89,7 +91,6 @@ async function copyLocked(
   const fork = ensureFork(engine, target)
   // What is staged behind the end would be lost with it, so the size comes first.
   fork.size = Math.max(fork.size, targetOffset + Math.min(last * BLOCK_SIZE, end) - offset)
-  fork.mtimeNs = engine.clock()
   stageCopy(engine, source, first, target, targetFirst, last - first)
   await copy(Math.min(last * BLOCK_SIZE, end), end)
   return lengthBytes
@@ -106,6 +107,6 @@ async function copyBytes(
   for (let at = from; at < to; at += COPIED_BYTES) {
     const pieces = await readFile(engine, source, at, Math.min(COPIED_BYTES, to - at))
     await writersTurn(engine, ensureFork(engine, target))
-    stageWrite(engine, target, targetOffset + at - from, Buffer.concat(pieces))
+    stageWrite(engine, target, targetOffset + at - from, Buffer.concat(pieces), { keepTime: true })
   }
 }

@@ -8,7 +8,7 @@ import type { FileState } from '../txn/shadow-fork.ts'
 import { mustWait, writersTurn } from '../txn/spill.ts'
 import { stageWrite } from '../txn/stage.ts'
 import { assertAlive } from './alive.ts'
-import { hasPrivileges, killPrivileges, truncate } from './attributes.ts'
+import { NOBODY, hasPrivileges, killPrivileges, setAttributes, truncate } from './attributes.ts'
 import { closedArePublished, onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { type OpenFile, assertWriter } from './file-table.ts'
@@ -49,11 +49,12 @@ export function open(
   if (isWriter || (flags & OPEN_TRUNC) !== 0) context.engine.health.assertWritable()
   const handle = openHandle(context, ino, flags, caller)
   const opened = openedAs(handle)
-  if (handle.view !== handle.file && (flags & OPEN_TRUNC) !== 0) {
-    context.kernelAttributes.changed(ino, { size: 0 })
+  if ((flags & OPEN_TRUNC) === 0) {
+    // Without any flag the kernel opens it by itself, for an ioctl; programs have O_LARGEFILE.
+    if (handle.isReader && flags !== 0) countAsRead(context, handle)
+    return opened
   }
-  if ((flags & OPEN_TRUNC) === 0 || currentSize(context.engine, handle.view) === 0) return opened
-  return truncate(context, handle.view, 0).then(
+  return truncateOpened(context, handle).then(
     () => opened,
     (error: unknown) => {
       context.files.close(handle)
@@ -67,6 +68,18 @@ export function open(
 function openedAs({ fh, file, view }: OpenFile): Opened {
   const isDirect = view !== file
   return { fh, keepCache: !isDirect, isDirect }
+}
+
+async function truncateOpened(context: FsContext, { file, view }: OpenFile): Promise<void> {
+  if (view !== file) context.kernelAttributes.changed(file.ino, { size: 0 })
+  if (currentSize(context.engine, view) > 0) await truncate(context, view, 0)
+  else if (view === file) await setAttributes(context, file.ino, { mtime: 'now' })
+}
+
+/** The kernel does not tell of what it reads from its cache, so who opens a file for that counts. */
+function countAsRead({ engine, accessTimes, kernel }: FsContext, { file, keepsTime }: OpenFile) {
+  if (keepsTime || !accessTimes.touch(engine.inodes.get(file.ino))) return
+  kernel.dropAttributes(file.ino)
 }
 
 export function create(
@@ -126,7 +139,7 @@ export function read(
 ): Awaitable<readonly Uint8Array[]> {
   const handle = context.files.handle(fh)
   const view = forCache ? viewForCache(context, handle, offset + lengthBytes) : handle.view
-  context.accessTimes.touch(context.engine.inodes.get(view.ino))
+  if (!handle.keepsTime) context.accessTimes.touch(context.engine.inodes.get(view.ino))
   if (view.sizeTaken !== undefined || mustCount(context.engine, view.ino)) {
     return readSlowly(context, view, offset, lengthBytes)
   }
@@ -184,12 +197,13 @@ function isFullForNow({ engine }: FsContext, error: unknown): boolean {
 }
 
 function writeNow(
-  { engine, kernelAttributes }: FsContext,
+  { engine, kernel, kernelAttributes }: FsContext,
   file: FileState,
   request: WriteRequest,
 ): void {
   // The kernel's own time comes after the pages, or not at all where the file has it already.
-  const options = { takeMemory: () => request.takeMemory(), keepTime: request.fromCache }
+  const keepTime = kernel.ownsAttributes === true && !file.isIsolated
+  const options = { takeMemory: () => request.takeMemory(), keepTime }
   // The kernel knows one size of a file, and each view of an isolated one may have another.
   const isAppending = file.isIsolated && ((request.openFlags ?? 0) & OPEN_APPEND) !== 0
   const offset = isAppending ? currentSize(engine, file) : request.offset
@@ -220,7 +234,7 @@ async function writeSlowly(
   const { view } = handle
   const unlock = await view.lock.acquire()
   try {
-    if (request.killPrivileges) await dropPrivileges(context, view.ino)
+    if (request.killPrivileges) await dropPrivileges(context, view.ino, request.caller)
     // The rest of a block that is written in part must be known.
     if (mustCount(engine, view.ino)) await countHoles(engine, view.ino)
     if (view.shadow !== undefined) await writersTurn(engine, view.shadow)
@@ -257,11 +271,11 @@ function loseWrite(
   shadow.broken ??= new FsError(error.code, why, { cause: error })
 }
 
-async function dropPrivileges(context: FsContext, ino: Ino): Promise<void> {
+async function dropPrivileges(context: FsContext, ino: Ino, caller = NOBODY): Promise<void> {
   await whenRoom(context, () => {
     if (!hasPrivileges(context.engine.inodes.get(ino))) return
     const change = context.engine.begin()
-    killPrivileges(change, change.inode(ino))
+    killPrivileges(context, change, change.inode(ino), caller)
     context.engine.commit(change)
   })
 }
@@ -322,7 +336,11 @@ export async function fsync(context: FsContext, fh: FileHandle, caller?: Caller)
   if (isAtomicUpdate && context.processes.isKilled(pid)) {
     throw new FsError('EINTR', `Process ${pid} was killed, maybe in the middle of a write`)
   }
+  const { engine, kernel } = context
+  const blockCount = engine.inodes.find(view.ino)?.blockCount
   await publishDurably(context, view)
+  // The kernel knows the size and the times of what it has written, and not the space.
+  if (engine.inodes.find(view.ino)?.blockCount !== blockCount) kernel.dropAttributes(view.ino)
 }
 
 /** Publishes what is staged and returns when that, and everything before, is durable. */

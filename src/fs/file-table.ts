@@ -6,8 +6,10 @@ import {
   type DirectoryEntry,
   type FileHandle,
   OPEN_ACCMODE,
+  OPEN_NOATIME,
   OPEN_RDONLY,
   OPEN_TRUNC,
+  OPEN_WRONLY,
 } from './operations.ts'
 
 /** How the last descriptor of a handle that we saw closed was closed. */
@@ -20,7 +22,10 @@ export interface OpenFile {
   readonly view: FileState
   /** Processes that have opened the handle, or written through it, if the file is isolated. */
   readonly users: Set<number>
+  readonly isReader: boolean
   readonly isWriter: boolean
+  /** Whether reading through it does not count as access. */
+  readonly keepsTime: boolean
   lastClose: CloseKind
   /** Who closed its descriptor last and kept the file mapped. */
   mappedBy: number | undefined
@@ -120,7 +125,9 @@ export class FileTable {
       file,
       view: isIsolated ? new FileState(ino, file) : file,
       users: new Set(),
+      isReader: (flags & OPEN_ACCMODE) !== OPEN_WRONLY,
       isWriter,
+      keepsTime: (flags & OPEN_NOATIME) !== 0,
       lastClose: 'clean',
       isFlushed: false,
       isReleasing: false,

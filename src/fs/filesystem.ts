@@ -114,8 +114,8 @@ export class Filesystem implements FilesystemOperations {
     return resizing === undefined || !mayWait ? get() : resizing.then(get)
   }
 
-  setAttributes(ino: Ino, changes: AttributeChanges): Awaitable<Attributes> {
-    return setAttributes(this.context, ino, changes)
+  setAttributes(ino: Ino, changes: AttributeChanges, caller?: Caller): Awaitable<Attributes> {
+    return setAttributes(this.context, ino, changes, caller)
   }
 
   readLink(ino: Ino): Uint8Array {
@@ -315,8 +315,11 @@ export class Filesystem implements FilesystemOperations {
     const { engine, files } = this.context
     const inode = engine.inodes.find(file.ino)
     if (inode === undefined || isAtomic(inode)) return
+    const { blockCount } = inode
     await publish(engine, file, { soon: false })
     files.settle(file)
+    if (engine.inodes.find(file.ino)?.blockCount === blockCount) return
+    await this.context.kernel.dropAttributesLater(file.ino)
   }
 
   private evict(ino: Ino): void {

@@ -97,6 +97,7 @@ function setFlags(
     draft.flags = (draft.flags & ~OWN) | flags
     draft.ctimeNs = context.engine.clock()
     context.engine.commit(change)
+    context.kernel.dropAttributes(inode.ino)
     return new Uint8Array(0)
   })
 }

@@ -99,12 +99,18 @@ export function makeNodeNow(context: FsContext, node: NewNode): Attributes {
   checkNewName(context, node.parent, node.name)
   assertSpaceForMetadata(context.engine.store.device.index)
   const now = engine.clock()
-  const inode = inodeFor(context, node, now)
   const change = engine.begin()
-  addInode(context, change, inode, node)
-  addName(change, node.parent, node.name, inode, now)
+  const inode = fillNode(context, node, change, now)
   engine.commit(change)
   return referenced(context, inode.ino)
+}
+
+/** Adds a new inode with its name to a change. Requires: the name is free. */
+export function fillNode(context: FsContext, node: NewNode, change: Change, now: bigint): Inode {
+  const inode = inodeFor(context, node, now)
+  addInode(context, change, inode, node)
+  addName(change, node.parent, node.name, inode, now)
+  return inode
 }
 
 /** A file of O_TMPFILE: an orphan until `link` gives it a name. Requires: the journal has room. */
@@ -166,6 +172,7 @@ export function readLink(context: FsContext, ino: Ino): Uint8Array {
   if ((inode.mode & TYPE_MASK) !== TYPE_SYMLINK) {
     throw new FsError('EINVAL', `Inode ${ino} is not a symbolic link`)
   }
+  context.accessTimes.touch(inode)
   return inode.target
 }
 

@@ -56,16 +56,20 @@ export interface AttributeChanges {
   readonly fh?: FileHandle
   /** Clear set-user-id and set-group-id, as a change of content by an unprivileged user does. */
   readonly killPrivileges?: boolean
+  /** Change nothing but the time of change. */
+  readonly touch?: boolean
 }
 
 /** Bits of open(2)'s flags that matter here, as Linux numbers them on x86-64 and arm64. */
 export const OPEN_ACCMODE = 0o3
 export const OPEN_RDONLY = 0o0
+export const OPEN_WRONLY = 0o1
 export const OPEN_EXCL = 0o200
 export const OPEN_TRUNC = 0o1000
 export const OPEN_APPEND = 0o2000
 /** O_DSYNC, which is part of O_SYNC, too. */
 export const OPEN_DSYNC = 0o10000
+export const OPEN_NOATIME = 0o1000000
 
 export interface Opened {
   readonly fh: FileHandle
@@ -93,6 +97,7 @@ export interface WriteRequest {
   readonly killPrivileges: boolean
   /** The status flags of the descriptor, as open(2) has them. */
   readonly openFlags?: number
+  /** Who writes; nobody when the kernel writes back what it had cached. */
   readonly caller?: Caller
   /**
    * Keeps the memory behind `data` for the filesystem beyond the call, and returns what gives it
@@ -138,6 +143,8 @@ export interface RenameRequest {
   readonly newName: string
   readonly noReplace: boolean
   readonly exchange: boolean
+  /** Who gets a device 0:0 in the place of the old name, as union filesystems want it. */
+  readonly whiteoutFor?: Caller
 }
 
 /** Space and limits, as statvfs(3) shows them. Counts are of `blockSize` bytes. */
@@ -259,13 +266,23 @@ export interface KernelCache {
    * must not hold that lock until this is done.
    */
   resize(ino: Ino, size: number, how?: ResizeHow): Promise<void>
-  /** Whether it keeps sizes and times of files by itself, whatever answers say. Default: no. */
+  /**
+   * Whether it keeps sizes and times of files by itself, whatever answers say, as far as they are
+   * changed through its cache; it tells of times by SETATTR. Default: no.
+   */
   readonly ownsAttributes?: boolean
   /**
    * Makes it take the time of the modification that attributes have, and their size if that is another.
    * Takes the kernel's lock of the inode, as `resize` does.
    */
   adopt?(attributes: Attributes, isResized: boolean): Promise<void>
+  /**
+   * Has the kernel ask again for attributes that have changed without its knowledge. Requires: it
+   * waits for an answer about an open file of this inode, and so is neither making nor dropping it.
+   */
+  dropAttributes(ino: Ino): void
+  /** The same at any time, a little later. */
+  dropAttributesLater(ino: Ino): Promise<void>
 }
 
 export interface ResizeHow {

@@ -16,9 +16,12 @@ import {
   removeName,
   touchDirectory,
 } from './names.ts'
-import { reapIfForgotten } from './namespace.ts'
+import { fillNode, reapIfForgotten } from './namespace.ts'
 import type { Awaitable, RenameRequest } from './operations.ts'
 import { assertLosesName } from './protection.ts'
+
+/** A device of characters, number 0:0, that nobody may open: a name that hides one below. */
+const WHITEOUT_MODE = 0o020000
 
 export function rename(context: FsContext, request: RenameRequest): Awaitable<void> {
   context.engine.health.assertWritable()
@@ -82,7 +85,7 @@ async function renameAndPublish(
 /** Adds a rename to a change; returns the inode that it replaces. */
 function fillRename(
   context: FsContext,
-  { parent, name, newParent, newName, noReplace }: RenameRequest,
+  { parent, name, newParent, newName, noReplace, whiteoutFor }: RenameRequest,
   change: Change,
 ): Ino | undefined {
   const source = context.engine.inodes.get(getDirent(context, parent, name).ino)
@@ -108,6 +111,9 @@ function fillRename(
   draft.ctimeNs = now
   if (isDirectory(draft)) draft.parent = newParent
   addName(change, newParent, newName, draft, now)
+  if (whiteoutFor !== undefined) {
+    fillNode(context, { parent, name, mode: WHITEOUT_MODE, caller: whiteoutFor }, change, now)
+  }
   return existing?.ino
 }
 

@@ -12,7 +12,7 @@ import { ensureFork, stageWrite } from './stage.ts'
  * Stages the current content of `count` file blocks from `from` on as that of the target from `to`
  * on. Published blocks become part of both files; holes stay holes; what is staged, or not at home
  * yet, is copied: its block may still be written, or be lost with the ring record that has its
- * content. Requires: the target's staged size covers them, and nobody else changes the files
+ * content. Times are the caller's business. Requires: the target's staged size covers them, and nobody else changes the files
  * meanwhile. Throws FsError ENOSPC or EIO.
  */
 export function stageCopy(
@@ -41,7 +41,8 @@ function copyBlock(
     punchBlock(engine, target, fork, to)
   } else if ('page' in found || !isAtHome(engine, found.block)) {
     const content = readFileBlock(engine, source, from)
-    stageWrite(engine, target, to * BLOCK_SIZE, content.subarray(0, fork.size - to * BLOCK_SIZE))
+    const part = content.subarray(0, fork.size - to * BLOCK_SIZE)
+    stageWrite(engine, target, to * BLOCK_SIZE, part, { keepTime: true })
   } else if (mappedBlock(engine, target, to) === found.block && showsPublished(fork, to)) {
     // It has that block already; only what was staged over it goes.
     dropPage(engine, fork, to)

@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts'
 import { Change } from './change.ts'
 import { type Damage, damageError } from './damage.ts'
 import { Inodes } from './inodes.ts'
+import { SharedClock } from './shared-clock.ts'
 import { Versions } from './versions.ts'
 
 /** Room that any change of metadata fits in, in blocks: the largest xattr and some inodes. */
@@ -42,6 +43,7 @@ export class Engine {
   readonly clock: () => bigint
   readonly inodes: Inodes
   readonly versions: Versions
+  private readonly sharedClock: SharedClock
   private readonly inodeCounter: InodeCounter
   /** Told of a map that a truncation replaced, to be freed in the background. */
   onMapReplaced: (ino: Ino, generation: number) => void = () => undefined
@@ -55,7 +57,8 @@ export class Engine {
     this.journal = parts.journal
     this.checkpointer = parts.checkpointer
     this.health = parts.health
-    this.clock = parts.clock
+    this.sharedClock = new SharedClock(parts.clock)
+    this.clock = this.sharedClock.now
     this.inodeCounter = parts.inodeCounter
     this.inodes = new Inodes(parts.store.metadata)
     this.versions = new Versions(this.inodes, parts.store)
@@ -64,6 +67,11 @@ export class Engine {
   /** A number for a new inode. A number that no commit uses is lost by a crash at most. */
   takeIno(): Ino {
     return this.inodeCounter.next++
+  }
+
+  /** The kernel has given a file this time; no change after it gets an earlier one. */
+  hearTime(timeNs: bigint): void {
+    this.sharedClock.hear(timeNs)
   }
 
   /** Tells of damage; returns the error that answers the reader. */

@@ -12,7 +12,7 @@ const ZEROS = Buffer.alloc(256 * BLOCK_SIZE)
 
 /**
  * Stages zeros in all holes of a range. A write to a block that exists needs no new one as long as
- * it goes through the ring, so it cannot run out of space. Requires: the caller holds the file's
+ * it goes through the ring, so it cannot run out of space. Times stay. Requires: the caller holds the file's
  * lock. Throws FsError ENOSPC or EIO; what was filled until then stays.
  */
 export async function stageFill(
@@ -30,7 +30,8 @@ export async function stageFill(
       const start = from * BLOCK_SIZE
       const length = Math.min(count * BLOCK_SIZE, end - start)
       await writersTurn(engine, fork)
-      stageWrite(engine, file, start, ZEROS.subarray(0, length), { isFill: true })
+      const options = { isFill: true, keepTime: true }
+      stageWrite(engine, file, start, ZEROS.subarray(0, length), options)
     }
     from += Math.max(count, 1)
   }

@@ -272,9 +272,11 @@ function readLeaves(engine: Engine, { ino }: FileState, fork: ShadowFork, draft:
 function finishInode(engine: Engine, fork: ShadowFork, draft: Inode): void {
   draft.size = fork.size
   draft.mtimeNs = fork.mtimeNs
-  draft.ctimeNs = engine.clock()
+  draft.ctimeNs = latest(draft.ctimeNs, fork.ctimeNs)
   draft.commitSeq = engine.journal.commitSeq + 1
 }
+
+const latest = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 
 /** Joins consecutive numbers to runs. */
 class RunBuilder {

@@ -10,7 +10,7 @@ import { ensureFork, stageWrite } from './stage.ts'
 
 /**
  * Makes a range read as zeros: whole blocks become holes, the rest is written with zeros. The size
- * stays. Requires: the caller holds the file's lock. Throws FsError ENOSPC or EIO.
+ * and times stay. Requires: the caller holds the file's lock. Throws FsError ENOSPC or EIO.
  */
 export async function stagePunch(
   engine: Engine,
@@ -55,7 +55,7 @@ async function leavesIn(
 /** A part of one block; in a hole there is nothing to do. */
 function zero(engine: Engine, file: FileState, from: number, to: number): void {
   if (from >= to || resolveBlock(engine, file, Math.floor(from / BLOCK_SIZE)) === undefined) return
-  stageWrite(engine, file, from, Buffer.alloc(to - from))
+  stageWrite(engine, file, from, Buffer.alloc(to - from), { keepTime: true })
 }
 
 /** Makes one whole block a hole. */

@@ -33,6 +33,8 @@ export class ShadowFork {
   /** The data fork is dropped as a whole; the publish starts a new generation of the map. */
   freshMap = false
   mtimeNs: bigint
+  /** Of the last change that is staged; the inode may have a later one of its own. */
+  ctimeNs = 0n
   /** Writes of spilled blocks that have not returned. */
   readonly writesUnderWay = new Set<Promise<void>>()
   /** A write was lost after the kernel had accepted it: publishing would tear the file. */
@@ -47,6 +49,12 @@ export class ShadowFork {
     this.mtimeNs = published.mtimeNs
     this.baseSeq = published.commitSeq
     this.written = isIsolated ? new ByteRanges() : undefined
+  }
+
+  /** The content has changed. */
+  touch(nowNs: bigint): void {
+    this.mtimeNs = nowNs
+    this.ctimeNs = nowNs
   }
 
   /** Staged content, in bytes. */

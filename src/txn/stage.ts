@@ -33,7 +33,7 @@ export function ensureFork(engine: Engine, file: FileState): ShadowFork {
 export interface StageOptions {
   /** Lends the memory behind the data until its result is called. */
   readonly takeMemory?: () => () => void
-  /** Whether somebody else sets the time of the modification: the kernel, for what it cached. */
+  /** Whether somebody else sets the time of the modification. */
   readonly keepTime?: boolean
   /** Whether these are zeros where zeros are already, so that nothing is written over. */
   readonly isFill?: boolean
@@ -61,7 +61,7 @@ export function stageWrite(
   }
   fork.size = Math.max(fork.size, end)
   if (!isFill) fork.written?.add(offset, end)
-  if (!keepTime) fork.mtimeNs = engine.clock()
+  if (!keepTime) fork.touch(engine.clock())
 }
 
 function isSpillable(fork: ShadowFork, offset: number, data: Uint8Array): boolean {
@@ -174,7 +174,12 @@ function homeBlockFor(engine: Engine, file: FileState, fileBlock: number): numbe
 }
 
 /** Stages a new size. Growing makes a hole; shrinking cuts content off for good. */
-export function stageTruncate(engine: Engine, file: FileState, size: number): void {
+export function stageTruncate(
+  engine: Engine,
+  file: FileState,
+  size: number,
+  { keepTime = false }: Pick<StageOptions, 'keepTime'> = {},
+): void {
   if (size > FILE_SIZE_MAX)
     throw new FsError('EFBIG', `A file cannot be larger than ${FILE_SIZE_MAX}`)
   const fork = ensureFork(engine, file)
@@ -183,7 +188,7 @@ export function stageTruncate(engine: Engine, file: FileState, size: number): vo
     fork.written?.add(size, fork.size)
   }
   fork.size = size
-  fork.mtimeNs = engine.clock()
+  if (!keepTime) fork.touch(engine.clock())
 }
 
 function cutFork(engine: Engine, file: FileState, fork: ShadowFork, size: number): void {

@@ -11,7 +11,7 @@ export function filesystemOn({ engine, orphans }: OpenedVolume): Filesystem {
   return new Filesystem({
     engine,
     orphans,
-    kernel: { invalidate: () => Promise.resolve(), resize: () => Promise.resolve() },
+    kernel: v.NO_KERNEL,
     processes: new v.FakeProcesses(),
     options: { newFiles: 'ordinary', noAccessTimes: true },
     log: pino({ enabled: false }),

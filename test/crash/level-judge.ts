@@ -7,7 +7,7 @@ import { Filesystem } from '../../src/fs/filesystem.ts'
 import { openVolumeAt } from '../../src/volume/path.ts'
 import type { OpenedVolume } from '../../src/volume/open.ts'
 import type { Random } from '../support/random.ts'
-import { FakeProcesses } from '../support/volume.ts'
+import { FakeProcesses, NO_KERNEL } from '../support/volume.ts'
 import { assertAllowed } from './judge.ts'
 import type { Capture } from './level-device.ts'
 import { writeVolume } from './level-files.ts'
@@ -72,7 +72,7 @@ function filesystemOf({ engine, orphans }: OpenedVolume): Filesystem {
   return new Filesystem({
     engine,
     orphans,
-    kernel: { invalidate: () => Promise.resolve(), resize: () => Promise.resolve() },
+    kernel: NO_KERNEL,
     processes: new FakeProcesses(),
     options: { newFiles: 'ordinary', noAccessTimes: true },
     log: pino({ enabled: false }),

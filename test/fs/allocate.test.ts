@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryDevice } from '../../src/device/memory-device.ts'
+import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
+import { FILE_SIZE_MAX } from '../../src/store/inode.ts'
 import { Random, testSeed } from '../support/random.ts'
 import * as v from '../support/volume.ts'
-import { TIMEOUT } from './fixture.ts'
+import { TIMEOUT, refuses } from './fixture.ts'
 
 const PUNCH = 0x03
 const ZERO = 0x10
@@ -95,12 +96,16 @@ test('allocate() with KEEP_SIZE fills up to the end of the file', TIMEOUT, async
 })
 
 test('allocate() of more than there is fails at once and changes nothing', TIMEOUT, async () => {
-  const { fs, volume } = await v.freshFilesystem()
+  const device = new MemoryDevice(emptyImage(1024), { blockCountMax: 100_000 })
+  await v.makeTestVolume(device)
+  const { fs, volume } = await v.openTestFilesystem(device)
   const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
   const { freeCount } = fs.statistics()
   await assert.rejects(async () => fs.allocate(fh, 0, 0, (freeCount + 1) * 4096), {
     code: 'ENOSPC',
   })
+  await refuses('EFBIG', () => fs.allocate(fh, 0, FILE_SIZE_MAX - 4095, 4096))
+  await refuses('EFBIG', () => fs.allocate(fh, 1, FILE_SIZE_MAX, 1))
   assert.equal((await fs.getAttributes(ino)).size, 0)
   assert.equal(volume.engine.store.allocator.mappedCount, 0)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Attributes } from '../../src/fs/operations.ts'
+import type { AttributeChanges, Attributes } from '../../src/fs/operations.ts'
 import * as v from '../support/volume.ts'
 import {
   TIMEOUT,
@@ -33,6 +33,36 @@ test('times keep their nanoseconds over a restart', TIMEOUT, async () => {
   await fs.finish()
   const { fs: again } = await v.openTestFilesystem(device)
   assert.deepEqual(await stat(again, ino), set)
+})
+
+test('what is staged has times of its own, and publishing changes none', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const ino = await fileWith(fs, 'a', 'x')
+  const before = await stat(fs, ino)
+  const fh = await openFile(fs, ino)
+  await writeText(fs, fh, 'y')
+  const staged = await stat(fs, ino)
+  assert.equal(movedTimes(before, staged), 'mc')
+  await fs.fsync(fh)
+  assert.deepEqual(await stat(fs, ino), staged)
+  await fs.setAttributes(ino, { mtime: 5n, ctime: staged.ctimeNs + 1n })
+  assert.equal((await stat(fs, ino)).mtimeNs, 5n)
+})
+
+test('opening for reading is an access, unless it says otherwise', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem({ noAccessTimes: false })
+  const ino = await fileWith(fs, 'a', 'x')
+  const before = await stat(fs, ino)
+  const NO_ACCESS_TIME = 0o1000000
+  const LARGE_FILE = 0o100000
+  for (const flags of [0, 1, v.O_RDWR | NO_ACCESS_TIME, NO_ACCESS_TIME]) {
+    const fh = await openFile(fs, ino, flags)
+    if (flags > 1) await fs.read(fh, 0, 1)
+    await close(fs, fh)
+    assert.equal(movedTimes(before, await stat(fs, ino)), '', flags.toString(8))
+  }
+  await close(fs, await openFile(fs, ino, LARGE_FILE))
+  assert.equal(movedTimes(before, await stat(fs, ino)), 'a')
 })
 
 test('each operation moves the times that POSIX names', TIMEOUT, async () => {
@@ -122,8 +152,17 @@ test('a change of owner or content ends privileges', TIMEOUT, async () => {
     await refuses('ENODATA', () => fs.getXattr(ino, 'security.capability'))
     return (await stat(fs, ino)).mode & 0o7777
   }
-  assert.equal(await modeAfter(0o6755, () => fs.setAttributes(ino, { uid: 9 })), 0o755)
-  assert.equal(await modeAfter(0o6745, () => fs.setAttributes(ino, { gid: 9 })), 0o2745)
+  const chown = (changes: AttributeChanges) => () => fs.setAttributes(ino, changes, v.CALLER)
+  assert.equal(await modeAfter(0o6755, chown({ uid: 9 })), 0o755)
+  assert.equal(await modeAfter(0o6745, chown({ gid: 9 })), 0o2745)
+  assert.equal(await modeAfter(0o6755, chown({ ctime: 5n })), 0o755, 'chown of nothing')
+  assert.equal(await modeAfter(0o6745, () => fs.setAttributes(ino, {})), 0o745)
+  await fs.setAttributes(ino, { mode: 0o6755 })
+  assert.equal(
+    (await fs.setAttributes(ino, {}, v.CALLER)).mode & 0o7777,
+    0o6755,
+    'root has written',
+  )
   const fh = await openFile(fs, ino)
   const write = { ...v.writeRequest(0, Buffer.from('x')), killPrivileges: true }
   assert.equal(await modeAfter(0o4755, () => fs.write(fh, write)), 0o755)

@@ -91,6 +91,18 @@ test('rename() exchanges files, directories and both, across directories', TIMEO
   await fs.rename(renameRequest('left', 'left', { exchange: true }))
 })
 
+test('rename() leaves a whiteout that lasts', TIMEOUT, async () => {
+  const { fs, device } = await v.freshFilesystem()
+  const ino = await fileWith(fs, 'a', 'content')
+  await fs.rename(renameRequest('a', 'b', { whiteoutFor: { uid: 5, gid: 6, pid: 1 } }))
+  assert.equal(fs.lookup(v.ROOT, 'b')?.ino, ino)
+  assert.deepEqual(await namesIn(fs, v.ROOT), ['b', 'a'])
+  await fs.finish()
+  const { fs: again } = await v.openTestFilesystem(device)
+  const { mode, rdev, uid, gid, nlink } = again.lookup(v.ROOT, 'a') ?? assert.fail('it is there')
+  assert.deepEqual([mode, rdev, uid, gid, nlink], [0o020000, 0, 5, 6, 1])
+})
+
 test('rename() refuses to exchange with nothing or with an ancestor', TIMEOUT, async () => {
   const { fs } = await v.freshFilesystem()
   const outer = await directory(fs, 'outer')

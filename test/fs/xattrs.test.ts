@@ -67,6 +67,15 @@ test('removeXattr() removes once; the others stay', TIMEOUT, async () => {
   assert.deepEqual(await fs.listXattr(ino), ['user.b'])
 })
 
+test('listXattr() shows names of root to root only', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const ino = await fileWith(fs, 'a', '')
+  await setXattr(fs, ino, 'user.a', '')
+  await setXattr(fs, ino, 'trusted.b', '')
+  assert.deepEqual(await fs.listXattr(ino, v.CALLER), ['trusted.b', 'user.a'])
+  assert.deepEqual(await fs.listXattr(ino, { ...v.CALLER, uid: 1000 }), ['user.a'])
+})
+
 test('what a caller does with a value afterwards changes nothing', TIMEOUT, async () => {
   const { fs } = await v.freshFilesystem()
   const ino = await fileWith(fs, 'a', '')

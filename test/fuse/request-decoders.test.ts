@@ -7,6 +7,8 @@ import * as decoders from '../../src/fuse/kernel/request-decoders.ts'
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 
+const CALLER = { uid: 1, gid: 2, pid: 3 }
+
 const DECODERS: readonly ((body: RequestBody) => unknown)[] = [
   decoders.decodeInit,
   decoders.decodeBatchForget,
@@ -16,7 +18,7 @@ const DECODERS: readonly ((body: RequestBody) => unknown)[] = [
   decoders.decodeSymlink,
   decoders.decodeLink,
   (body) => decoders.decodeRename(body, 1),
-  (body) => decoders.decodeRenameWithFlags(body, 1),
+  (body) => decoders.decodeRenameWithFlags(body, 1, CALLER),
   decoders.decodeOpen,
   decoders.decodeCreate,
   decoders.decodeRead,
@@ -94,6 +96,11 @@ test('decodeHeader() reads inode and caller', () => {
   })
 })
 
+test('RequestBody.offset() counts what a number cannot hold as the farthest place', () => {
+  assert.equal(bodyOf(u64(4096n)).offset(), 4096)
+  assert.equal(bodyOf(u64(2n ** 63n - 1n)).offset(), Number.MAX_SAFE_INTEGER)
+})
+
 test('RequestBody.u64() refuses what a number cannot hold', () => {
   assert.equal(bodyOf(u64(2n ** 53n - 1n)).u64(), Number.MAX_SAFE_INTEGER)
   assert.throws(() => bodyOf(u64(2n ** 53n)).u64(), { code: 'EINVAL' })
@@ -138,21 +145,16 @@ function renameBody(flags: number): RequestBody {
   return bodyOf(u64(7n), u32(flags, 0), Buffer.from('a\0b\0'))
 }
 
-test('decodeRenameWithFlags() knows NOREPLACE and EXCHANGE only', () => {
+test('decodeRenameWithFlags() knows NOREPLACE, EXCHANGE and WHITEOUT only', () => {
+  const decode = (flags: number): unknown =>
+    decoders.decodeRenameWithFlags(renameBody(flags), 1, CALLER)
   const expected = { parent: 1, name: 'a', newParent: 7, newName: 'b' }
-  assert.deepEqual(decoders.decodeRenameWithFlags(renameBody(1), 1), {
-    ...expected,
-    noReplace: true,
-    exchange: false,
-  })
-  assert.deepEqual(decoders.decodeRenameWithFlags(renameBody(2), 1), {
-    ...expected,
-    noReplace: false,
-    exchange: true,
-  })
-  for (const flags of [3, 4]) {
-    assert.throws(() => decoders.decodeRenameWithFlags(renameBody(flags), 1), { code: 'EINVAL' })
-  }
+  assert.deepEqual(decode(1), { ...expected, noReplace: true, exchange: false })
+  assert.deepEqual(decode(2), { ...expected, noReplace: false, exchange: true })
+  const whiteout = { ...expected, exchange: false, whiteoutFor: CALLER }
+  assert.deepEqual(decode(4), { ...whiteout, noReplace: false })
+  assert.deepEqual(decode(5), { ...whiteout, noReplace: true })
+  for (const flags of [3, 6, 8]) assert.throws(() => decode(flags), { code: 'EINVAL' })
 })
 
 test('decodeWrite() gives the payload in place', () => {

@@ -9,7 +9,7 @@ import { Filesystem } from '../../src/fs/filesystem.ts'
 import { makeVolumeAt, openVolumeAt } from '../../src/volume/path.ts'
 import type { State } from '../crash/model.ts'
 import { observe } from '../crash/observe.ts'
-import { FakeProcesses } from '../support/volume.ts'
+import { FakeProcesses, NO_KERNEL } from '../support/volume.ts'
 
 const RING_BLOCKS = 256
 const BALLAST_BYTES = 1024 * 1024
@@ -43,7 +43,7 @@ async function recover(volume: string): Promise<Recovered> {
     const fs = new Filesystem({
       engine: opened.engine,
       orphans: opened.orphans,
-      kernel: { invalidate: () => Promise.resolve(), resize: () => Promise.resolve() },
+      kernel: NO_KERNEL,
       processes: new FakeProcesses(),
       options: { newFiles: 'ordinary', noAccessTimes: true },
       log: pino({ enabled: false }),

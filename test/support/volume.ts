@@ -82,9 +82,11 @@ export class FakeProcesses implements Processes {
   }
 }
 
-const NO_KERNEL: KernelCache = {
+export const NO_KERNEL: KernelCache = {
   invalidate: () => Promise.resolve(),
   resize: () => Promise.resolve(),
+  dropAttributes: () => undefined,
+  dropAttributesLater: () => Promise.resolve(),
 }
 
 const SILENT = pino({ enabled: false })
@@ -105,6 +107,7 @@ export async function openTestFilesystem(
     readOnly?: boolean
     scrubber?: Scrubber
     calls?: CallsUnderWay
+    kernel?: KernelCache
   } = {},
 ): Promise<TestFilesystem> {
   const volume = await openVolumeOn(device, {
@@ -117,7 +120,7 @@ export async function openTestFilesystem(
   const fs = new Filesystem({
     engine: volume.engine,
     orphans: volume.orphans,
-    kernel: NO_KERNEL,
+    kernel: options.kernel ?? NO_KERNEL,
     processes,
     ...(options.scrubber !== undefined && { scrubber: options.scrubber }),
     options: { newFiles: 'ordinary', noAccessTimes: true, ...options },

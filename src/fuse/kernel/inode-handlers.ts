@@ -121,8 +121,8 @@ export const removeDirectory: Handler = (edge, { ino, body }) =>
 export const rename: Handler = (edge, { ino, body }) =>
   whenReady(edge.filesystem.rename(decodeRename(body, ino)), encodeDone)
 
-export const renameWithFlags: Handler = (edge, { ino, body }) =>
-  whenReady(edge.filesystem.rename(decodeRenameWithFlags(body, ino)), encodeDone)
+export const renameWithFlags: Handler = (edge, { ino, caller, body }) =>
+  whenReady(edge.filesystem.rename(decodeRenameWithFlags(body, ino, caller)), encodeDone)
 
 export const statistics: Handler = (edge) =>
   whenReady(edge.filesystem.statistics(), encodeStatistics)

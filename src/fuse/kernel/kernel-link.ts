@@ -51,6 +51,16 @@ export class KernelLink implements KernelCache {
     })
   }
 
+  dropAttributes(ino: Ino): void {
+    this.#connection?.notifications.dropAttributesNow(ino)
+  }
+
+  async dropAttributesLater(ino: Ino): Promise<void> {
+    await this.#run(async ({ notifications }) => {
+      await notifications.dropAttributes(ino)
+    })
+  }
+
   /** For the session: the device is mounted, and the kernel has agreed on its features. */
   connect(deviceFd: number, mountpoint: string, writebackCache: boolean): void {
     invariant(this.#connection === undefined, 'a link serves one session at a time')

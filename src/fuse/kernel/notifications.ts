@@ -1,9 +1,10 @@
-import { write } from 'node:fs'
+import { write, writeSync } from 'node:fs'
 import { NOTIFY, REPLY_HEADER_SIZE } from './protocol.ts'
 
 /**
  * Messages to the kernel that nobody asked for. They are written by a thread of the pool, because
- * the kernel may need answers to other requests before the write returns.
+ * the kernel may need answers to other requests before the write returns; the only exception is what
+ * it is known to take at once.
  */
 export class Notifications {
   readonly #fd: number
@@ -21,11 +22,17 @@ export class Notifications {
     await this.#notifyInode(ino, -1n)
   }
 
+  /** Requires: the kernel is not making or dropping the inode, which it would wait for. */
+  dropAttributesNow(ino: number): void {
+    try {
+      writeSync(this.#fd, inodeMessage(ino, -1n))
+    } catch (error) {
+      if (!isHarmless(error)) throw error
+    }
+  }
+
   async #notifyInode(ino: number, offset: bigint): Promise<void> {
-    const message = newNotification(NOTIFY.INVAL_INODE, 24)
-    message.writeBigUInt64LE(BigInt(ino), REPLY_HEADER_SIZE)
-    message.writeBigInt64LE(offset, REPLY_HEADER_SIZE + 8)
-    await this.#send(message)
+    await this.#send(inodeMessage(ino, offset))
   }
 
   /** Puts content into the cache; the file grows to where it ends. */
@@ -49,13 +56,24 @@ export class Notifications {
   async #send(message: Buffer): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       write(this.#fd, message, 0, message.length, null, (error) => {
-        // What the kernel does not know it has nothing cached of; nor has it after the end.
-        const harmless = ['ENOENT', 'ENODEV', 'ENOTCONN', 'ENOTDIR']
-        if (error === null || harmless.includes(error.code ?? '')) resolve()
+        if (error === null || isHarmless(error)) resolve()
         else reject(error)
       })
     })
   }
+}
+
+function inodeMessage(ino: number, offset: bigint): Buffer {
+  const message = newNotification(NOTIFY.INVAL_INODE, 24)
+  message.writeBigUInt64LE(BigInt(ino), REPLY_HEADER_SIZE)
+  message.writeBigInt64LE(offset, REPLY_HEADER_SIZE + 8)
+  return message
+}
+
+/** What the kernel does not know it has nothing cached of; nor has it after the end. */
+function isHarmless(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return ['ENOENT', 'ENODEV', 'ENOTCONN', 'ENOTDIR'].includes(code)
 }
 
 /** A message without a request: its number is 0, and its code stands where an error would. */

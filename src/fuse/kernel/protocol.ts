@@ -124,6 +124,7 @@ export const FSYNC_DATA_ONLY = 1 << 0
 
 export const RENAME_NOREPLACE = 1 << 0
 export const RENAME_EXCHANGE = 1 << 1
+export const RENAME_WHITEOUT = 1 << 2
 
 export const S_IFMT = 0o170000
 export const S_IFDIR = 0o040000

@@ -34,6 +34,12 @@ export class RequestBody {
     return high * 0x1_0000_0000 + this.#bytes.readUInt32LE(position)
   }
 
+  /** A place in a file; what `number` cannot hold is as far as it can, and beyond any file. */
+  offset(): number {
+    const position = this.#advance(8)
+    return Math.min(Number(this.#bytes.readBigUInt64LE(position)), Number.MAX_SAFE_INTEGER)
+  }
+
   /** Whole seconds of a time; they may be before 1970. */
   seconds(): bigint {
     return this.#bytes.readBigInt64LE(this.#advance(8))

@@ -1,12 +1,19 @@
 /** One decoder for each layout of a request's body. All of them throw FsError EINVAL, nothing else. */
 import { FsError } from '../../errors.ts'
-import type { AttributeChanges, CopyRequest, Ino, RenameRequest } from '../../fs/operations.ts'
+import type {
+  AttributeChanges,
+  Caller,
+  CopyRequest,
+  Ino,
+  RenameRequest,
+} from '../../fs/operations.ts'
 import {
   ATTRIBUTES_OF_HANDLE,
   FEATURE,
   IOCTL_DIRECTORY,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
+  RENAME_WHITEOUT,
   NODE_TYPES,
   S_IFDIR,
   S_IFMT,
@@ -60,13 +67,13 @@ export function decodeSetAttributes(body: RequestBody): AttributeChanges {
   body.skip(4)
   const has = (bit: number): boolean => (valid & bit) !== 0
   // A field that does not count may hold anything.
-  const number = (bit: number): number | undefined => {
-    if (has(bit)) return body.u64()
+  const number = (bit: number, read: () => number): number | undefined => {
+    if (has(bit)) return read()
     body.skip(8)
     return undefined
   }
-  const fh = number(SETATTR_VALID.FH)
-  const size = number(SETATTR_VALID.SIZE)
+  const fh = number(SETATTR_VALID.FH, () => body.u64())
+  const size = number(SETATTR_VALID.SIZE, () => body.offset())
   body.skip(8)
   const seconds = [body.seconds(), body.seconds(), body.seconds()] as const
   const time = (bit: number, whole: bigint): bigint | undefined => {
@@ -176,12 +183,17 @@ export function decodeRename(body: RequestBody, parent: Ino): RenameRequest {
 }
 
 /** RENAME2. */
-export function decodeRenameWithFlags(body: RequestBody, parent: Ino): RenameRequest {
+export function decodeRenameWithFlags(
+  body: RequestBody,
+  parent: Ino,
+  caller: Caller,
+): RenameRequest {
   const newParent = body.u64()
   const flags = body.u32()
   body.skip(4)
-  const known = RENAME_NOREPLACE | RENAME_EXCHANGE
-  if ((flags & ~known) !== 0 || flags === known) {
+  const known = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT
+  const exchanges = (flags & RENAME_EXCHANGE) !== 0
+  if ((flags & ~known) !== 0 || (exchanges && flags !== RENAME_EXCHANGE)) {
     throw new FsError('EINVAL', `Cannot rename with flags ${String(flags)}`)
   }
   return {
@@ -190,7 +202,8 @@ export function decodeRenameWithFlags(body: RequestBody, parent: Ino): RenameReq
     newParent,
     newName: body.name(),
     noReplace: (flags & RENAME_NOREPLACE) !== 0,
-    exchange: (flags & RENAME_EXCHANGE) !== 0,
+    exchange: exchanges,
+    ...((flags & RENAME_WHITEOUT) !== 0 && { whiteoutFor: caller }),
   }
 }
 
@@ -235,7 +248,7 @@ export interface ReadRequest {
 
 export function decodeRead(body: RequestBody): ReadRequest {
   const fh = body.u64()
-  const offset = body.u64()
+  const offset = body.offset()
   const lengthBytes = body.u32()
   const flags = body.u32()
   if (lengthBytes > WRITE_SIZE_MAX) throw new FsError('EINVAL', 'The read is too long')
@@ -254,7 +267,7 @@ export interface DecodedWrite {
 
 export function decodeWrite(body: RequestBody): DecodedWrite {
   const fh = body.u64()
-  const offset = body.u64()
+  const offset = body.offset()
   const lengthBytes = body.u32()
   const flags = body.u32()
   body.skip(8)
@@ -280,16 +293,16 @@ export interface AllocateRequest {
 }
 
 export function decodeAllocate(body: RequestBody): AllocateRequest {
-  return { fh: body.u64(), offset: body.u64(), lengthBytes: body.u64(), mode: body.u32() }
+  return { fh: body.u64(), offset: body.offset(), lengthBytes: body.offset(), mode: body.u32() }
 }
 
 export function decodeCopyRange(body: RequestBody): CopyRequest {
   const fh = body.u64()
-  const offset = body.u64()
+  const offset = body.offset()
   body.skip(8)
   const targetFh = body.u64()
-  const targetOffset = body.u64()
-  const lengthBytes = body.u64()
+  const targetOffset = body.offset()
+  const lengthBytes = body.offset()
   if (body.u64() !== 0) throw new FsError('EINVAL', 'Cannot copy with flags')
   return { fh, offset, targetFh, targetOffset, lengthBytes }
 }
@@ -301,7 +314,7 @@ export interface SeekRequest {
 }
 
 export function decodeSeek(body: RequestBody): SeekRequest {
-  return { fh: body.u64(), offset: body.u64(), whence: body.u32() }
+  return { fh: body.u64(), offset: body.offset(), whence: body.u32() }
 }
 
 export interface DecodedIoctl {

@@ -125,7 +125,7 @@ export const BODIES: ReadonlyMap<number, Body> = new Map<number, Body>([
   [
     OPCODE.RENAME2,
     (random, world) =>
-      new Fields().u64(world.ino()).u32(random.int(4), 0).text(world.name(), world.name()).done(),
+      new Fields().u64(world.ino()).u32(random.int(8), 0).text(world.name(), world.name()).done(),
   ],
   [OPCODE.LINK, (_, world) => new Fields().u64(world.ino()).text(world.name()).done()],
   [OPCODE.STATFS, nothing],

@@ -54,8 +54,10 @@ function checkMode({ mode }: { readonly mode: number }, type?: number): void {
 }
 
 function checkRename(body: RequestBody): void {
-  const { noReplace, exchange } = decoders.decodeRenameWithFlags(body, 1)
-  assert.ok(!noReplace || !exchange, 'nothing is replaced in an exchange')
+  const caller = { uid: 0, gid: 0, pid: 0 }
+  const request = decoders.decodeRenameWithFlags(body, 1, caller)
+  const moves = request.noReplace || request.whiteoutFor !== undefined
+  assert.ok(!moves || !request.exchange, 'nothing is replaced or left in an exchange')
 }
 
 function someWorld(random: Random): World {
