@@ -58,7 +58,8 @@ def get_flags(fd):
 
 
 def set_flags(fd, flags):
-    fcntl.ioctl(fd, SET_FLAGS, struct.pack('=I4x', flags))
+    others = get_flags(fd) & ~(FL_IMMUTABLE | FL_APPEND | FL_NODUMP | FL_NOATIME)
+    fcntl.ioctl(fd, SET_FLAGS, struct.pack('=I4x', others | flags))
 
 
 def get_xflags(fd):
@@ -70,13 +71,15 @@ def set_xflags(fd, flags, project=0):
 
 
 def with_flags(name, flags, work):
-    """Does some work while a file or folder has these flags."""
+    """Does some work while a file or folder has these flags. A chmod afterwards gives the file a time
+    that everybody knows of."""
     fd = os.open(name, os.O_RDONLY)
     set_flags(fd, flags)
     try:
         work()
     finally:
         set_flags(fd, 0)
+        os.fchmod(fd, os.fstat(fd).st_mode & 0o7777)
         os.close(fd)
 
 

@@ -2,11 +2,12 @@
  * Where our mounts differ from a local filesystem, and why. A case that is named here must fail on
  * those targets, in the way that is said; `docs/semantics.md` has the same table for users.
  */
+import type { Target } from './target.ts'
+
 export interface Difference {
   /** `operation/case`. */
   readonly cases: readonly string[]
-  /** Targets by the beginning of their name; `oatomic` are all of ours. */
-  readonly target: string
+  readonly on: (target: Target) => boolean
   /** What the case finds instead. */
   readonly finds: RegExp
   /** The row in the document. */
@@ -14,10 +15,77 @@ export interface Difference {
   readonly why: string
 }
 
+const ours = ({ isOurs }: Target): boolean => isOurs
+const cached = ({ isOurs, cachesWrites }: Target): boolean => isOurs && cachesWrites
+const uncached = ({ isOurs, cachesWrites }: Target): boolean => isOurs && !cachesWrites
+
 export const DIFFERENCES: readonly Difference[] = [
   {
+    cases: ['open/opening_for_reading_changes_no_times'],
+    on: ours,
+    finds: /^got: \('a', ''\)/,
+    what: 'Opening a file for reading counts as reading it, for `relatime`',
+    why: 'Linux answers reads from its cache without telling, so the time of access would go stale',
+  },
+  {
+    cases: ['truncate/to_the_same_size_by_name'],
+    on: ours,
+    finds: /^got: ''/,
+    what: '`truncate` by name to the size that a file has changes no times, as on XFS',
+    why: 'Linux keeps the times of a file that it caches, and leaves them alone then',
+  },
+  {
+    cases: ['utimens/the_year_2400'],
+    on: ours,
+    finds: /^got: 9223372036/,
+    what: 'Times are of the years 1677 to 2262, on ext4 1901 to 2446',
+    why: 'A volume counts nanoseconds in 64 bits',
+  },
+  {
+    cases: ['chown/a_chown_of_nothing_ends_them_too'],
+    on: uncached,
+    finds: /^got: '0o6755'/,
+    what: 'With `nowriteback`, `chown` by root to neither an owner nor a group leaves set-user-id alone',
+    why: 'Linux passes it on like a write by root, which does',
+  },
+  {
+    cases: ['flags/setting_one_changes_the_time_of_change'],
+    on: cached,
+    finds: /^got: '', not 'c'/,
+    what: '`chattr` on a file changes the time of change that `stat` shows only later',
+    why: 'Linux keeps the times of a file that it caches',
+  },
+  {
+    cases: ['flags/a_descriptor_that_was_open_before'],
+    on: cached,
+    finds: /: 'ok', not 'EPERM'/,
+    what: 'Who has a file open for writing when `chattr +i` protects it can go on',
+    why: 'Linux takes writes into its cache without asking',
+  },
+  {
+    cases: ['flags/a_descriptor_that_stops_appending'],
+    on: ours,
+    finds: /: 'ok', not 'EPERM'/,
+    what: 'Who has a file of `chattr +a` open can drop `O_APPEND` with `fcntl`',
+    why: 'Linux does not know of flags on FUSE',
+  },
+  {
+    cases: ['fallocate/moving_what_is_behind'],
+    on: ours,
+    finds: /Operation not supported/,
+    what: '`fallocate` does not collapse or insert ranges (`EOPNOTSUPP`)',
+    why: 'Linux refuses both for FUSE',
+  },
+  {
+    cases: ['stat/flags_are_shown'],
+    on: ours,
+    finds: /^got: 0, not 16/,
+    what: '`statx` does not show the flags of `chattr`; `lsattr` does',
+    why: 'Linux does not pass them on for FUSE',
+  },
+  {
     cases: ['statfs/what_it_says'],
-    target: 'oatomic',
+    on: ours,
     finds: /it has an id/,
     what: '`statfs` shows no id of the filesystem (`f_fsid` is 0)',
     why: 'FUSE has no field for it',

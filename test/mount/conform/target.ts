@@ -18,6 +18,10 @@ export type Ability =
 export interface Target {
   readonly name: string
   readonly lacks: readonly Ability[]
+  /** Not the judge. */
+  readonly isOurs: boolean
+  /** Whether the kernel keeps what is written, with the times of it. */
+  readonly cachesWrites: boolean
   /** Makes an empty folder, which is gone after the test. */
   start(context: TestContext): Promise<RunningTarget>
 }
@@ -31,7 +35,13 @@ export interface RunningTarget {
 }
 
 /** What must hold on our mounts is what holds here. */
-export const JUDGE: Target = { name: 'ext4', lacks: [], start: startExt4 }
+const JUDGE: Target = {
+  name: 'ext4',
+  lacks: [],
+  isOurs: false,
+  cachesWrites: true,
+  start: startExt4,
+}
 
 export const TARGETS: readonly Target[] = [
   JUDGE,
@@ -45,6 +55,8 @@ function ours(name: string, options: MountOptions): Target {
   return {
     name,
     lacks: [],
+    isOurs: true,
+    cachesWrites: options.writebackCache ?? true,
     async start(context) {
       const mount = await mounted(context, options)
       return {

@@ -128,8 +128,22 @@ def truncating_while_opening_for_reading():
 @case
 def opening_changes_no_times():
     make('file', b'content')
-    for flags in (READ, WRITE, os.O_RDWR, READ | os.O_CREAT, WRITE | os.O_APPEND):
+    for flags in (WRITE, WRITE | os.O_APPEND, WRITE | os.O_CREAT, os.O_RDWR | os.O_NOATIME):
         equal(changes(lambda: opened('file', flags), 'file', '.'), ('', ''), oct(flags))
+
+
+@case
+def opening_for_reading_changes_no_times():
+    make('file', b'content')
+    equal(changes(lambda: opened('file', READ), 'file', '.'), ('', ''))
+
+
+@case
+def closing_changes_no_times():
+    make('file', b'content')
+    for flags in (READ, WRITE, os.O_RDWR):
+        fd = os.open('file', flags)
+        equal(changes(lambda: os.close(fd), 'file', '.'), ('', ''), oct(flags))
 
 
 @case

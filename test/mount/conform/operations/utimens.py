@@ -110,7 +110,7 @@ def of_special_files():
 
 
 @case
-def from_1901_to_2400():
+def from_1901_to_2242():
     make('file')
     for seconds in (-2 ** 31, -1, 0, 2 ** 31, 2 ** 32, 4_000_000_000, 2 ** 33):
         os.utime('file', (seconds, seconds))
@@ -123,6 +123,14 @@ def beyond_what_can_be_kept():
     os.utime('file', (2 ** 40, -2 ** 40))
     seen = os.stat('file')
     true(seen.st_atime > 2 ** 33 and seen.st_mtime <= -2 ** 31, 'the nearest that can be kept')
+    os.utime('file')
+
+
+@case
+def the_year_2400():
+    make('file')
+    os.utime('file', (13_569_465_600, 0))
+    equal(os.stat('file').st_atime, 13_569_465_600)
 
 
 @case(needs='flags')
