@@ -73,6 +73,8 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
       hasWriter: () => Promise.resolve(false),
       credentials: () => undefined,
       seesMapped: () => false,
+      mayHaveWriter: () => Promise.resolve(true),
+      isThere: () => true,
     },
     options: { newFiles: 'shared', noAccessTimes: true },
     log: pino({ enabled: false }),

@@ -13,7 +13,8 @@
  * into that error before FLUSH is sent (seen on 6.18). So staged content is dropped, too, when RELEASE
  * comes without a FLUSH, or without one after writes and attributes. A program that has called
  * close(2) itself then was told EIO. What remains: a descriptor was duplicated and closed, nothing is
- * written after that, and the process is killed inside of setxattr(2).
+ * written after that, and the process is killed inside of setxattr(2). `late-release.ts` is about who
+ * opens the file before that RELEASE.
  */
 import {
   INODE_ON_CLOSE_DISCARD,
@@ -49,6 +50,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
   file.isMappedAfterClose = handle.mappedBy !== undefined
   if (handle.lastClose === 'clean' || context.files.writerCount(file) > 1) return
   if (file.shadow === undefined || (await context.processes.hasWriter(file.ino))) return
+  if (context.files.writerCount(file) > 1) return
   await discard(context, file, 'its last writer died')
 }
 
@@ -56,7 +58,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
 export async function onRelease(context: FsContext, handle: OpenFile): Promise<void> {
   const { file } = handle
   const inode = context.engine.inodes.find(file.ino)
-  if (handle.view.shadow === undefined || inode === undefined) return
+  if (handle.isGivenUp || handle.view.shadow === undefined || inode === undefined) return
   if (handle.view !== file) {
     await onIsolatedRelease(context, handle)
     return
@@ -90,7 +92,7 @@ async function onIsolatedRelease(context: FsContext, handle: OpenFile): Promise<
  * descriptors long ago, so how it ends is looked up now. For others it is too late to look: a
  * process that closes and then exits with an error has closed in order.
  */
-function hasDied({ processes }: FsContext, handle: OpenFile): boolean {
+export function hasDied({ processes }: FsContext, handle: OpenFile): boolean {
   const { lastClose, mappedBy, mapperEnd } = handle
   if (lastClose === 'died') return true
   if (mappedBy === undefined) return isFlushMissing(handle)
@@ -143,7 +145,7 @@ export async function afterTruncateByName(context: FsContext, file: FileState): 
 }
 
 /** What a clean close of the last writer does to an atomic file. */
-async function applyPolicy(context: FsContext, file: FileState): Promise<void> {
+export async function applyPolicy(context: FsContext, file: FileState): Promise<void> {
   const { flags } = context.engine.inodes.get(file.ino)
   if ((flags & INODE_ON_CLOSE_KEEP) !== 0) return
   if ((flags & INODE_ON_CLOSE_DISCARD) !== 0) {

@@ -14,6 +14,7 @@ import { type FsContext, whenRoom } from './context.ts'
 import { type OpenFile, assertWriter } from './file-table.ts'
 import { publishGroup } from './groups.ts'
 import { endView, noteUser, openHandle, viewForCache, whenClosed } from './isolation.ts'
+import { mayBeReleased, settleReleases } from './late-release.ts'
 import { findDirent } from './names.ts'
 import { makeNodeNow, makeUnnamedNow, reapIfForgotten, referenced } from './namespace.ts'
 import { assertOpenable, assertWritableNow } from './protection.ts'
@@ -41,6 +42,16 @@ export function open(
   flags: number,
   caller: Caller,
 ): Awaitable<Opened> {
+  const file = context.files.find(ino)
+  const truncates = (flags & OPEN_TRUNC) !== 0
+  if (file === undefined || truncates || !mayBeReleased(context, file)) {
+    return openNow(context, ino, flags, caller)
+  }
+  const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
+  return settleReleases(context, file, isWriter).then(() => openNow(context, ino, flags, caller))
+}
+
+function openNow(context: FsContext, ino: Ino, flags: number, caller: Caller): Awaitable<Opened> {
   const inode = context.engine.inodes.get(ino)
   if (!isFile(inode)) throw new FsError('EINVAL', `Inode ${ino} is not a regular file`)
   assertOpenable(inode, flags)
@@ -128,7 +139,7 @@ function openExisting(
   const isUsable = (flags & OPEN_EXCL) === 0 && isFile(context.engine.inodes.get(ino))
   if (!isUsable) throw new FsError('EEXIST', `"${name}" exists`)
   const finish = (opened: Opened) => ({ attributes: referenced(context, ino), opened })
-  const opened = open(context, ino, flags, caller)
+  const opened = openNow(context, ino, flags, caller)
   return opened instanceof Promise ? opened.then(finish) : finish(opened)
 }
 
@@ -164,7 +175,7 @@ export function write(
   fh: FileHandle,
   request: WriteRequest,
 ): Awaitable<number> {
-  const handle = context.files.handle(fh)
+  const handle = context.files.handleInUse(fh)
   const { engine } = context
   if (request.data.length === 0) return 0
   try {
@@ -291,7 +302,7 @@ export async function relieveIfFull(context: FsContext, file: FileState): Promis
 }
 
 export async function flush(context: FsContext, fh: FileHandle, caller: Caller): Promise<void> {
-  const handle = context.files.handle(fh)
+  const handle = context.files.handleInUse(fh)
   if (handle.isWriter) await onFlush(context, handle, caller)
 }
 

@@ -44,6 +44,10 @@ export interface OpenFile {
   mapperEnd: 'exited' | 'died' | undefined
   /** Whether any descriptor was closed yet. */
   isFlushed: boolean
+  /** The thread that has opened it; 0 if it has no number here. */
+  readonly openedBy: number
+  /** Whether what its RELEASE is to do has been done. */
+  isGivenUp: boolean
   isReleasing: boolean
   /** Resolves when it is closed, once that has begun. */
   releasing: Promise<void> | undefined
@@ -126,7 +130,7 @@ export class FileTable {
     return [...new Set([...open.map(({ file }) => file), ...this.left.keys()])]
   }
 
-  open(ino: Ino, flags: number, isIsolated = false): OpenFile {
+  open(ino: Ino, flags: number, openedBy: number, isIsolated = false): OpenFile {
     const file = this.file(ino)
     // O_RDONLY | O_TRUNC stages too, so closing it has to end what it staged.
     const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY || (flags & OPEN_TRUNC) !== 0
@@ -143,13 +147,15 @@ export class FileTable {
       keepsTime: (flags & OPEN_NOATIME) !== 0,
       lastClose: 'clean',
       isFlushed: false,
+      openedBy,
+      isGivenUp: false,
       isReleasing: false,
       releasing: undefined,
       mappedBy: undefined,
       mapperEnd: undefined,
     }
     this.handles.set(handle.fh, handle)
-    this.count(file, 1, isWriter)
+    this.count(file, 1, Number(isWriter))
     return handle
   }
 
@@ -161,8 +167,22 @@ export class FileTable {
 
   close(handle: OpenFile): void {
     this.handles.delete(handle.fh)
-    this.count(handle.file, -1, handle.isWriter)
+    this.count(handle.file, -1, handle.isWriter && !handle.isGivenUp ? -1 : 0)
     this.settle(handle.file)
+  }
+
+  /** Has a writer count as one no more, before it is closed. */
+  giveUp(handle: OpenFile): void {
+    handle.isGivenUp = true
+    this.count(handle.file, 0, -1)
+  }
+
+  /** A handle of a program that uses it: one that was given up was only out of sight. */
+  handleInUse(fh: FileHandle): OpenFile {
+    const handle = this.handle(fh)
+    if (handle.isGivenUp) this.count(handle.file, 0, 1)
+    handle.isGivenUp = false
+    return handle
   }
 
   writerCount(file: FileState): number {
@@ -175,7 +195,7 @@ export class FileTable {
   }
 
   writers(file: FileState): OpenFile[] {
-    return this.handlesOf(file).filter(({ isWriter }) => isWriter)
+    return this.handlesOf(file).filter(({ isWriter, isGivenUp }) => isWriter && !isGivenUp)
   }
 
   handlesOf(file: FileState): OpenFile[] {
@@ -225,10 +245,10 @@ export class FileTable {
     for (const { touched } of this.listed.get(parent) ?? []) touched.add(name)
   }
 
-  private count(file: FileState, by: 1 | -1, isWriter: boolean): void {
+  private count(file: FileState, all: number, writers: number): void {
     const counts = this.handleCounts.get(file) ?? { all: 0, writers: 0 }
-    counts.all += by
-    if (isWriter) counts.writers += by
+    counts.all += all
+    counts.writers += writers
     if (counts.all === 0) this.handleCounts.delete(file)
     else this.handleCounts.set(file, counts)
   }

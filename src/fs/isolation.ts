@@ -34,8 +34,8 @@ export function whenClosed({ engine, files }: FsContext, ino: Ino): Promise<unkn
 
 /** Opens a handle, with a view of its own if the file is isolated. */
 export function openHandle(context: FsContext, ino: Ino, flags: number, caller: Caller): OpenFile {
-  if (!isIsolated(context.engine.inodes.get(ino))) return context.files.open(ino, flags)
-  const handle = context.files.open(ino, flags, true)
+  if (!isIsolated(context.engine.inodes.get(ino))) return context.files.open(ino, flags, caller.pid)
+  const handle = context.files.open(ino, flags, caller.pid, true)
   takeBase(context.engine, handle.view)
   context.kernelAttributes.begin(context.engine.inodes.get(ino))
   noteUser(context, handle, caller)

@@ -3,9 +3,8 @@
  * and who else has that file open. Read from /proc; nothing here asks the mount itself, which waits
  * for us.
  */
-import { readFileSync } from 'node:fs'
-import { readFile, readdir } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync } from 'node:fs'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Ino } from '../store/inode.ts'
 import { type Credentials, readCredentials } from './credentials.ts'
 
@@ -39,6 +38,13 @@ export interface Processes {
    * does. A request does not say which mount it came through.
    */
   seesMapped(pid: number): boolean
+  /**
+   * Whether any process may have it open for writing: one that ends closes what it has without /proc
+   * showing it any more. Those of `likely` are asked first.
+   */
+  mayHaveWriter(ino: Ino, likely: readonly number[]): Promise<boolean>
+  /** Whether a thread has a number that is still taken. */
+  isThere(pid: number): boolean
 }
 
 /** How often a process that is between two programs is looked at again. */
@@ -54,6 +60,9 @@ const UNLOCKED_CALLS: ReadonlySet<number> = new Set([
   ...WRITE_CALLS,
   ...(process.arch === 'arm64' ? [66, 70, 287, 79, 80, 291] : [20, 296, 328, 4, 5, 6, 262, 332]),
 ])
+
+/** How long processes are looked at before others have their turn. */
+const SLICE_MS = 5
 
 /** PF_EXITING in a task's flags. */
 const EXITING = 0x4
@@ -83,6 +92,18 @@ type Phase = 'running' | 'executing' | 'ending'
 export function parseStatus(status: string): Phase {
   if (!/^VmSize:/m.test(status)) return 'ending'
   return /^VmExe:\s*0 kB$/m.test(status) ? 'executing' : 'running'
+}
+
+/**
+ * Reads `/proc/PID/status`: whether a process may have more open than /proc shows, because it is giving
+ * up what it has, or has threads left without its first one. Kernel threads have no memory either.
+ */
+export function isEnding(status: string): boolean {
+  const isKernel = /^Kthread:/m.test(status)
+    ? /^Kthread:\s*1$/m
+    : /^(?:PPid:\s*2|Name:\s*kthreadd)$/m
+  if (status === '' || isKernel.test(status) || parseStatus(status) !== 'ending') return false
+  return !/^State:\s*[ZX]/m.test(status) || !/^Threads:\s*[01]$/m.test(status)
 }
 
 /** Reads `/proc/PID/status`: whether SIGKILL, which any deadly signal becomes, waits to be seen. */
@@ -177,12 +198,21 @@ export class ProcFilesystem implements Processes {
   }
 
   async hasWriter(ino: Ino): Promise<boolean> {
-    const mountIds = await this.mountIds()
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-    for (const pid of pids) {
-      if (await processWrites(pid, ino, mountIds)) return true
-    }
-    return false
+    const mountIds = this.mountIds()
+    return anyOf(allPids(), async (pid) => processWrites(pid, ino, mountIds))
+  }
+
+  async mayHaveWriter(ino: Ino, likely: readonly number[]): Promise<boolean> {
+    const mountIds = this.mountIds()
+    // In this order: who is not ending afterwards has shown all that it has.
+    return anyOf(
+      [...likely.map(String), ...allPids()],
+      async (pid) => (await processWrites(pid, ino, mountIds)) || isEnding(readOr(`${pid}/status`)),
+    )
+  }
+
+  isThere(pid: number): boolean {
+    return existsSync(`/proc/${pid}`)
   }
 
   credentials(pid: number): Credentials | undefined {
@@ -201,9 +231,9 @@ export class ProcFilesystem implements Processes {
   }
 
   /** Ids of all places where this filesystem is mounted: bind mounts have their own. */
-  private async mountIds(): Promise<Set<string>> {
+  private mountIds(): Set<string> {
     const path = Buffer.from(this.mountpoint).toString('latin1')
-    return mountIdsOf(await readFile('/proc/self/mountinfo', 'latin1'), path)
+    return mountIdsOf(readFileSync('/proc/self/mountinfo', 'latin1'), path)
   }
 }
 
@@ -248,12 +278,46 @@ function systemCall(thread: number): readonly number[] {
   }
 }
 
+const allPids = (): readonly string[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+
+/** Asks one after the other, and lets others have the event loop in between. */
+async function anyOf(
+  pids: readonly string[],
+  test: (pid: string) => Promise<boolean>,
+): Promise<boolean> {
+  let begun = performance.now()
+  for (const pid of pids) {
+    if (await test(pid)) return true
+    if (performance.now() - begun < SLICE_MS) continue
+    await nextTurn()
+    begun = performance.now()
+  }
+  return false
+}
+
+const buffer = Buffer.alloc(4096)
+
+/**
+ * The beginning of a file below /proc; nothing if it is not there. There are thousands of them, and a
+ * thread of the pool for each would take seconds on a busy machine, in which the dead are not buried.
+ */
+function readOr(path: string): string {
+  try {
+    const fd = openSync(`/proc/${path}`, 'r')
+    try {
+      return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0))
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    return ''
+  }
+}
+
 /** Waits until a process is not between two programs, or gone; not for ever. */
 async function programRuns(pid: string): Promise<void> {
-  const status = async (): Promise<string> =>
-    readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
   for (let count = 0; count < EXEC_POLL_COUNT_MAX; count++) {
-    if (parseStatus(await status()) !== 'executing') return
+    if (parseStatus(readOr(`${pid}/status`)) !== 'executing') return
     await sleep(EXEC_POLL_MS)
   }
 }
@@ -265,25 +329,29 @@ function unescape(path: string): string {
   )
 }
 
+/** Neither `fdinfo` nor what is in it takes the lock of a process that executes a program. */
 async function processWrites(
   pid: string,
   ino: Ino,
   mountIds: ReadonlySet<string>,
 ): Promise<boolean> {
   await programRuns(pid)
-  const folder = `/proc/${pid}/fdinfo`
-  const descriptors = await readdir(folder).catch(() => [])
-  for (const descriptor of descriptors) {
-    const info = await readFile(`${folder}/${descriptor}`, 'latin1').catch(() => '')
-    if (isWriter(info, ino, mountIds)) return true
+  return descriptorsOf(pid).some((fd) => isWriter(readOr(`${pid}/fdinfo/${fd}`), ino, mountIds))
+}
+
+function descriptorsOf(pid: string): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fdinfo`)
+  } catch {
+    return []
   }
-  return false
 }
 
 /** Reads `/proc/PID/fdinfo/FD`: whether that is a file of these mounts, open for writing. */
 export function isWriter(info: string, ino: Ino, mountIds: ReadonlySet<string>): boolean {
+  if (!info.includes(`\nino:\t${ino}\n`)) return false
   const value = (name: string): string =>
     new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(info)?.[1] ?? ''
-  if (value('ino') !== String(ino) || !mountIds.has(value('mnt_id'))) return false
+  if (!mountIds.has(value('mnt_id'))) return false
   return (parseInt(value('flags'), 8) & WRITE_FLAGS) !== 0
 }

@@ -32,8 +32,12 @@ export class Change {
   private readonly ops: Op[] = []
   private bytes = 0
 
-  constructor(inodes: Inodes) {
+  /** The last commit when this was begun: what it is built on. */
+  readonly baseSeq: number
+
+  constructor(inodes: Inodes, baseSeq: number) {
     this.inodes = inodes
+    this.baseSeq = baseSeq
   }
 
   /** A copy of an inode that this commit will replace it by. */

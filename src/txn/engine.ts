@@ -4,7 +4,7 @@
  * of a commit and no commit is built on state that another one has changed since.
  */
 import type { BlockNo } from '../device/device.ts'
-import { FsError } from '../errors.ts'
+import { FsError, invariant } from '../errors.ts'
 import type { Health } from '../health.ts'
 import type { Checkpointer } from '../journal/checkpoint.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -81,7 +81,7 @@ export class Engine {
   }
 
   begin(): Change {
-    return new Change(this.inodes)
+    return new Change(this.inodes, this.journal.commitSeq)
   }
 
   /**
@@ -89,6 +89,7 @@ export class Engine {
    * `journal.flush()`. With `soon` the caller flushes at once.
    */
   commit(change: Change, soon = false): number {
+    invariant(change.baseSeq === this.journal.commitSeq, 'nothing was committed since it was begun')
     const ops = change.finish()
     const { blockCount } = measureRecord(ops)
     if (blockCount > this.journal.commitBlocksMax) {

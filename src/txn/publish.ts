@@ -130,9 +130,13 @@ async function commitStaged(
   for (;;) {
     const hasNewMap = all.some(({ newMap }) => newMap !== undefined)
     const soon = options.soon && !hasNewMap
-    // Inodes may have changed while there was no room, so the change is made again.
+    // After whatever is waited for, inodes may have changed, so the change is made again.
     const { change, mapBytes } = mapChange(engine, all)
-    if (await shrink(engine, all, mapBytes)) continue
+    const shrinking = shrink(engine, all, mapBytes)
+    if (shrinking !== undefined) {
+      await shrinking
+      continue
+    }
     const blockCount = commitBlocks(engine, change.sizeBytes, all)
     if (!engine.journal.hasRoom(blockCount, soon)) {
       await engine.journal.room(blockCount, soon)
@@ -178,42 +182,43 @@ function refusalOf(
 
 /**
  * Takes out of the commit what makes it too large: maps that do not fit a record are written before
- * it, and so are many pages. Resolves with whether anything has changed. Throws FsError EFBIG where
- * that does not help, and ENOSPC: so many pages may need more blocks than were set aside.
+ * it, and so are many pages. Undefined if it is not too large. Throws FsError EFBIG where that does
+ * not help, and ENOSPC: so many pages may need more blocks than were set aside.
  */
-async function shrink(
+function shrink(
   engine: Engine,
   all: readonly Staged[],
   mapBytes: readonly number[],
-): Promise<boolean> {
+): Promise<void> | undefined {
   const { recordBlocksMax, commitBlocksMax } = engine.journal
   const isLarge = all.map(
     ({ fork, newMap }, i) =>
       newMap === undefined && recordBlocks(mapBytes[i] ?? 0, fork.pages.size) > recordBlocksMax,
   )
-  let large = all.filter((_, i) => isLarge[i] === true)
+  const large = all.filter((_, i) => isLarge[i] === true)
   const bytesLeft = mapBytes.reduce((sum, bytes, i) => sum + (isLarge[i] === true ? 0 : bytes), 0)
-  if (commitBlocks(engine, bytesLeft, all) > commitBlocksMax) {
-    if (await spillAll(engine, all)) return true
-    large = all.filter(
-      ({ newMap }, i) => newMap === undefined && (mapBytes[i] ?? 0) > SMALL_MAP_BYTES,
-    )
-    if (large.length === 0) {
-      throw new FsError('EFBIG', `The changes of ${all.length} files do not fit one commit`)
-    }
+  if (commitBlocks(engine, bytesLeft, all) <= commitBlocksMax) {
+    return large.length > 0 ? writeNewMaps(engine, large) : undefined
   }
-  for (const staged of large) staged.newMap = await writeNewMap(engine, staged)
-  return large.length > 0
-}
-
-/** Pages in blocks of the disk leave a line in the record each. */
-async function spillAll(engine: Engine, all: readonly Staged[]): Promise<boolean> {
   const forks = all.flatMap(({ fork, newMap }) =>
     newMap === undefined && fork.pages.size > 0 ? fork : [],
   )
+  if (forks.length > 0) return spillAll(engine, forks)
+  const largest = all.filter(
+    ({ newMap }, i) => newMap === undefined && (mapBytes[i] ?? 0) > SMALL_MAP_BYTES,
+  )
+  if (largest.length > 0) return writeNewMaps(engine, largest)
+  throw new FsError('EFBIG', `The changes of ${all.length} files do not fit one commit`)
+}
+
+async function writeNewMaps(engine: Engine, large: readonly Staged[]): Promise<void> {
+  for (const staged of large) staged.newMap = await writeNewMap(engine, staged)
+}
+
+/** Pages in blocks of the disk leave a line in the record each. */
+async function spillAll(engine: Engine, forks: readonly ShadowFork[]): Promise<void> {
   for (const fork of forks) spillPages(engine, fork)
-  if (forks.length > 0) await settle(engine, forks)
-  return forks.length > 0
+  await settle(engine, forks)
 }
 
 /** Room that a commit takes, with what is lost where it is divided into records. */

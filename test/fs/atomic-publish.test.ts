@@ -132,6 +132,24 @@ test('a rollback restores content and size', TIMEOUT, async () => {
   assert.equal(await afterKill(opened, ino), old)
 })
 
+test('a name that goes at any moment of a publish is gone', TIMEOUT, async () => {
+  for (const takeName of ['unlink', 'rename'] as const) {
+    for (let turns = 0; turns < 30; turns++) {
+      const opened = await v.freshFilesystem()
+      const { fs } = opened
+      const { ino, fh } = await stagedFile(opened)
+      await fileWith(fs, 'b', 'other')
+      const published = fs.fsync(fh)
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+      const taken =
+        takeName === 'unlink' ? fs.unlink(v.ROOT, 'a') : fs.rename(renameRequest('b', 'a'))
+      await Promise.all([published, taken])
+      assert.equal((await stat(fs, ino)).nlink, 0, `${takeName} after ${turns} turns`)
+      assert.equal(await text(fs, ino), 'new content')
+    }
+  }
+})
+
 test('publishing with nothing staged makes no commit', TIMEOUT, async () => {
   const opened = await v.freshFilesystem()
   const { fs, volume } = opened

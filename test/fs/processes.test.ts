@@ -5,6 +5,7 @@ import {
   hasKillPending,
   hasMapped,
   hasSharedMapping,
+  isEnding,
   isWriter,
   mountIdsOf,
   parseStat,
@@ -44,6 +45,19 @@ test('a process that is not there is unknown', TIMEOUT, () => {
   assert.equal(processes.state(process.pid), 'running')
   for (const pid of [0, -1, 2 ** 30]) assert.equal(processes.state(pid), 'unknown')
   for (const pid of [process.pid, 0, -1, 2 ** 30]) assert.equal(processes.isKilled(pid), false)
+})
+
+const statusIn = (state: string, threads: number, more: string): string =>
+  `Name:\tx\nState:\t${state}\nPPid:\t7\n${more}Threads:\t${threads}\n`
+
+test('isEnding() sees who may hide what it has open', TIMEOUT, () => {
+  assert.equal(isEnding(statusIn('R (running)', 1, 'VmSize:\t 4096 kB\nVmExe:\t 20 kB\n')), false)
+  assert.equal(isEnding(statusIn('D (disk sleep)', 1, '')), true)
+  assert.equal(isEnding(statusIn('D (disk sleep)', 1, 'Kthread:\t0\n')), true)
+  assert.equal(isEnding(statusIn('S (sleeping)', 1, 'Kthread:\t1\n')), false)
+  assert.equal(isEnding(statusIn('S (sleeping)', 1, '').replace('PPid:\t7', 'PPid:\t2')), false)
+  assert.equal(isEnding(statusIn('Z (zombie)', 1, '')), false)
+  assert.equal(isEnding(statusIn('Z (zombie)', 2, '')), true)
 })
 
 const statusWith = (own: string, shared: string): string =>

@@ -27,6 +27,10 @@ export function testClock(): () => bigint {
 export class FakeProcesses implements Processes {
   readonly states = new Map<number, ProcessState>()
   otherWriter = false
+  /** Processes that have closed everything. */
+  readonly closed = new Set<number>()
+  /** … that are no more. */
+  readonly gone = new Set<number>()
   /** Processes that were killed while they wait. */
   readonly killed = new Set<number>()
   /** Processes that have what they close mapped. */
@@ -86,6 +90,14 @@ export class FakeProcesses implements Processes {
 
   seesMapped(): boolean {
     return this.isMapped
+  }
+
+  mayHaveWriter(_ino: number, likely: readonly number[]): Promise<boolean> {
+    return Promise.resolve(this.otherWriter || likely.some((pid) => !this.closed.has(pid)))
+  }
+
+  isThere(pid: number): boolean {
+    return !this.gone.has(pid)
   }
 }
 
