@@ -58,6 +58,8 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
     orphans: volume.orphans,
     kernel: {
       invalidate: () => Promise.resolve(),
+      writeBack: () => Promise.resolve(),
+      endWriteBacks: () => Promise.resolve(),
       resize: () => Promise.resolve(),
       dropAttributes: () => undefined,
       dropAttributesLater: () => Promise.resolve(),
@@ -69,6 +71,7 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
       writeLength: () => undefined,
       processOf: (thread) => thread,
       lineOf: (thread) => [thread],
+      hasDescriptor: () => Promise.resolve(false),
       hasMapped: () => false,
       hasWriter: () => Promise.resolve(false),
       credentials: () => undefined,

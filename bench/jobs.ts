@@ -13,6 +13,7 @@ import {
   stampPage,
 } from './pages.ts'
 import { commitFiles, makeAtomicFiles } from './many-files.ts'
+import { commitRows } from './batch-sqlite.ts'
 import { prepareDatabase, updateRows } from './sqlite.ts'
 
 export interface Rate {
@@ -252,6 +253,7 @@ export const JOBS = {
   updateRows,
   makeAtomicFiles,
   commitFiles,
+  commitRows,
 } as const
 
 export type Jobs = typeof JOBS

@@ -15,6 +15,7 @@ import { isolation } from './groups/isolation.ts'
 import { sequential } from './groups/sequential.ts'
 import { together } from './groups/together.ts'
 import { sqlite } from './groups/sqlite.ts'
+import { sqliteBatch } from './groups/sqlite-batch.ts'
 import { written } from './groups/written.ts'
 import { describeMachine, showMachine } from './machine.ts'
 import { type Options, USAGE, readOptions } from './options.ts'
@@ -30,6 +31,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
   files,
   together,
   sqlite,
+  'sqlite-batch': sqliteBatch,
 }
 
 const status = await main(process.argv.slice(2))

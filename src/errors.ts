@@ -38,6 +38,7 @@ export const ERRNO = {
   EOPNOTSUPP: 95,
   ECONNABORTED: 103,
   ESTALE: 116,
+  ECANCELED: 125,
 } as const satisfies Readonly<Record<string, number>>
 
 export type ErrnoCode = keyof typeof ERRNO

@@ -51,9 +51,13 @@ function toAttributes(inode: Inode, fork?: ShadowFork): Attributes {
 
 function blocksShown(inode: Inode, fork: ShadowFork | undefined): number {
   if (fork === undefined) return inode.blockCount
-  const published = fork.freshMap ? 0 : Math.min(inode.blockCount, fork.cutBlock)
-  const staged = [...fork.pages.values()].filter((page) => page.reserved).length
-  return published + staged + fork.spilledCount
+  let count = inode.blockCount
+  for (const each of [...fork.chain()].toReversed()) {
+    const below = each.freshMap ? 0 : Math.min(count, each.cutBlock)
+    const staged = [...each.pages.values()].filter((page) => page.reserved).length
+    count = below + staged + each.spilledCount
+  }
+  return count
 }
 
 /**

@@ -30,12 +30,14 @@ import { publishGroup } from './groups.ts'
 import { discardView, leaveView, onIsolatedFlush } from './isolation.ts'
 import type { Caller } from './operations.ts'
 import { discard } from './rollback.ts'
+import { abortAtFlush, abortAtRelease } from './transactions.ts'
 
 /** One descriptor of a handle is closed. */
 export async function onFlush(context: FsContext, handle: OpenFile, caller: Caller): Promise<void> {
   const { file } = handle
   file.isWrittenSinceFlush = false
   file.hasXattrsSinceFlush = false
+  if (handle.beginner !== undefined) await abortAtFlush(context, handle, caller)
   if (!isAtomic(context.engine.inodes.get(file.ino))) {
     if (file.shadow !== undefined) await publish(context.engine, file, { soon: false })
     return
@@ -57,6 +59,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
 /** Nothing refers to a handle any more. Requires: it is still counted as open, and as releasing. */
 export async function onRelease(context: FsContext, handle: OpenFile): Promise<void> {
   const { file } = handle
+  if (handle.beginner !== undefined) await abortAtRelease(context, handle)
   const inode = context.engine.inodes.find(file.ino)
   if (handle.isGivenUp || handle.view.shadow === undefined || inode === undefined) return
   if (handle.view !== file) {
@@ -167,15 +170,6 @@ async function publishClosed(context: FsContext, file: FileState): Promise<void>
     .finally(() => closing.delete(ended))
   closing.add(ended)
   await publishing
-}
-
-/**
- * Resolves when what was closed before is published. close(2) does not wait for RELEASE, so an fsync of
- * something else may come while the publish waits for its turn, and has to cover it. Discarding is not
- * waited for: it may need the kernel, which may be waiting for the fsync.
- */
-export async function closedArePublished({ files }: FsContext): Promise<void> {
-  if (files.closing.size > 0) await Promise.all(files.closing)
 }
 
 const warned = new WeakSet<FsContext>()

@@ -1,8 +1,8 @@
 /** Publishing several files by name, in one commit. */
 import { FsError } from '../errors.ts'
 import { type Ino, TYPE_MASK, TYPE_SYMLINK, isDirectory, isFile } from '../store/inode.ts'
-import { closedArePublished } from './close-policy.ts'
 import type { FsContext } from './context.ts'
+import { assertNoTransaction, closedArePublished } from './durable.ts'
 import { publishTogether } from './groups.ts'
 import { dropSettled, meantViews } from './isolation.ts'
 import { getDirent } from './names.ts'
@@ -12,7 +12,7 @@ import { MAY, assertMay } from './permission.ts'
 /**
  * Publishes the files that `names` names, one on each line, by paths relative to a directory; durable
  * when it resolves. All of them or, if it throws, none. Throws FsError EINVAL, ENOENT, ENOTDIR, ELOOP
- * for a symbolic link, EACCES for what the caller may not write.
+ * for a symbolic link, EACCES for what the caller may not write, EBUSY in a transaction.
  */
 export async function commitFiles(
   context: FsContext,
@@ -28,11 +28,9 @@ export async function commitFiles(
   const { engine, files } = context
   engine.health.assertDurable()
   await closedArePublished(context)
-  await publishTogether(
-    context,
-    [...inos].flatMap((ino) => meantViews(context, files.file(ino), caller)),
-    { soon: true },
-  )
+  const wanted = [...inos].flatMap((ino) => meantViews(context, files.file(ino), caller))
+  for (const view of wanted) assertNoTransaction(view)
+  await publishTogether(context, wanted, { soon: true })
   for (const ino of inos) dropSettled(context, files.file(ino))
   if (!engine.journal.isDurable) await engine.journal.flush()
 }

@@ -22,7 +22,7 @@ import type { FileState } from '../txn/shadow-fork.ts'
 import { assertAlive } from './alive.ts'
 import { commitFiles } from './commit-files.ts'
 import { type FsContext, whenRoom } from './context.ts'
-import { publishDurably } from './data.ts'
+import { assertNoTransaction, publishDurably } from './durable.ts'
 import { GROUP_NAME, groupOf, publishGroup, setGroup } from './groups.ts'
 import { discardView, forEachMeantView, viewsOf, whenClosed } from './isolation.ts'
 import type { Caller } from './operations.ts'
@@ -124,6 +124,7 @@ export async function setControl(
       break
     case GROUP_NAME:
       assertFile(inode, name)
+      assertNoTransactionOf(context, ino)
       await setGroup(context, ino, value)
       break
     case 'user.atomic.state':
@@ -211,6 +212,11 @@ function inUse(ino: Ino): FsError {
   )
 }
 
+function assertNoTransactionOf({ files }: FsContext, ino: Ino): void {
+  const file = files.find(ino)
+  if (file !== undefined) assertNoTransaction(file)
+}
+
 async function setOnClose(context: FsContext, inode: Inode, value: string): Promise<void> {
   assertFileOrDirectory(inode, 'user.atomic.onclose')
   const choice = ON_CLOSE.find((known) => known === value)
@@ -239,9 +245,13 @@ async function commitFile(context: FsContext, inode: Inode, caller?: Caller): Pr
   assertFile(inode, 'user.atomic.commit')
   const file = context.files.file(inode.ino)
   if (isIsolated(inode)) {
-    await forEachMeantView(context, file, caller, async (view) => publishDurably(context, view))
+    await forEachMeantView(context, file, caller, async (view) => {
+      assertNoTransaction(view)
+      await publishDurably(context, view)
+    })
     return
   }
+  assertNoTransaction(file)
   await context.kernel.invalidate(inode.ino)
   await publishDurably(context, file)
 }
@@ -278,6 +288,8 @@ async function describeState(context: FsContext, inode: Inode, caller?: Caller):
     `published_seq=${inode.commitSeq}`,
     `base_seq=${baseSeq}`,
   ]
+  const savepoints = views.flatMap(({ transaction }) => transaction?.savepoints ?? [])
+  if (savepoints.length > 0) lines.push(`savepoints=${savepoints.length}`)
   if (broken !== undefined) lines.push(`broken=${broken.code}`)
   return `${lines.join('\n')}\n`
 }

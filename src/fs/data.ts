@@ -1,6 +1,6 @@
 /** Opening, reading and writing files. */
 import { FsError } from '../errors.ts'
-import { INODE_IN_GROUP, type Ino, TYPE_FILE, TYPE_MASK, isAtomic, isFile } from '../store/inode.ts'
+import { type Ino, TYPE_FILE, TYPE_MASK, isAtomic, isFile } from '../store/inode.ts'
 import { countHoles, mustCount } from '../txn/holes.ts'
 import { publish } from '../txn/publish.ts'
 import { currentSize, readFile } from '../txn/read.ts'
@@ -9,10 +9,10 @@ import { mustWait, writersTurn } from '../txn/spill.ts'
 import { stageWrite } from '../txn/stage.ts'
 import { assertAlive } from './alive.ts'
 import { NOBODY, hasPrivileges, killPrivileges, setAttributes, truncate } from './attributes.ts'
-import { closedArePublished, onFlush, onRelease, watchMappers } from './close-policy.ts'
+import { onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
+import { flushDurably, publishDurably } from './durable.ts'
 import { type OpenFile, assertWriter } from './file-table.ts'
-import { publishGroup } from './groups.ts'
 import { endView, noteUser, openHandle, viewForCache, whenClosed } from './isolation.ts'
 import { mayBeReleased, settleReleases } from './late-release.ts'
 import { findDirent } from './names.ts'
@@ -277,7 +277,8 @@ function loseWrite(
 ): void {
   const { shadow } = handle.view
   if (!request.fromCache || shadow === undefined || !(error instanceof FsError)) return
-  if (!isAtomic(context.engine.inodes.get(handle.file.ino))) return
+  const isWhole = handle.file.transaction !== undefined
+  if (!isWhole && !isAtomic(context.engine.inodes.get(handle.file.ino))) return
   const why = 'A write to the file was lost, so it cannot be published; roll it back'
   shadow.broken ??= new FsError(error.code, why, { cause: error })
 }
@@ -297,7 +298,7 @@ const isFull = ({ shadow }: FileState): boolean =>
 /** Keeps what an ordinary file has staged within what one commit takes. */
 export async function relieveIfFull(context: FsContext, file: FileState): Promise<void> {
   if (!isFull(file)) return
-  if (isAtomic(context.engine.inodes.get(file.ino))) return
+  if (file.transaction !== undefined || isAtomic(context.engine.inodes.get(file.ino))) return
   await publish(context.engine, file, { soon: false })
 }
 
@@ -352,24 +353,4 @@ export async function fsync(context: FsContext, fh: FileHandle, caller?: Caller)
   await publishDurably(context, view)
   // The kernel knows the size and the times of what it has written, and not the space.
   if (engine.inodes.find(view.ino)?.blockCount !== blockCount) kernel.dropAttributes(view.ino)
-}
-
-/** Publishes what is staged and returns when that, and everything before, is durable. */
-export async function publishDurably(context: FsContext, file: FileState): Promise<void> {
-  const { engine } = context
-  engine.health.assertDurable()
-  await closedArePublished(context)
-  const isGrouped = (engine.inodes.get(file.ino).flags & INODE_IN_GROUP) !== 0
-  // A view goes on to what is published now, also when it has nothing staged.
-  const mustPublish = file.shadow !== undefined || isGrouped || file.isIsolated
-  if (mustPublish) await publishGroup(context, file, { soon: true })
-  if (!engine.journal.isDurable) await engine.journal.flush()
-}
-
-/** Returns when everything that was published before is durable. */
-async function flushDurably(context: FsContext): Promise<void> {
-  const { health, journal } = context.engine
-  health.assertDurable()
-  await closedArePublished(context)
-  if (!journal.isDurable) await journal.flush()
 }

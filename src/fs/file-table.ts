@@ -1,7 +1,7 @@
 /** Open files and directories, and the files that have something staged. */
 import { FsError } from '../errors.ts'
 import type { Ino } from '../store/inode.ts'
-import { FileState } from '../txn/shadow-fork.ts'
+import { FileState, type Transaction } from '../txn/shadow-fork.ts'
 import {
   type DirectoryEntry,
   type FileHandle,
@@ -51,6 +51,10 @@ export interface OpenFile {
   isReleasing: boolean
   /** Resolves when it is closed, once that has begun. */
   releasing: Promise<void> | undefined
+  /** The transaction that was begun through it and has not been ended through it. */
+  transaction: Transaction | undefined
+  /** Whose: a thread, and the process that it belongs to. */
+  beginner: { readonly pid: number; readonly process: number | undefined } | undefined
 }
 
 /** Throws FsError EBADF for a handle that is open for reading only. */
@@ -153,6 +157,8 @@ export class FileTable {
       releasing: undefined,
       mappedBy: undefined,
       mapperEnd: undefined,
+      transaction: undefined,
+      beginner: undefined,
     }
     this.handles.set(handle.fh, handle)
     this.count(file, 1, Number(isWriter))

@@ -10,16 +10,18 @@ import { discardLocked } from '../txn/discard.ts'
 import type { Engine } from '../txn/engine.ts'
 import { publish } from '../txn/publish.ts'
 import { Reaper } from '../txn/reaper.ts'
+import { endTransaction } from '../txn/savepoints.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
 import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
+import { atomicIoctl } from './atomic-ioctls.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
-import { closedArePublished } from './close-policy.ts'
 import { copyRange } from './copy-range.ts'
 import { DamageLog } from './damage-log.ts'
 import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
+import { closedArePublished } from './durable.ts'
 import { FileTable } from './file-table.ts'
 import { flagsIoctl } from './inode-flags.ts'
 import * as names from './namespace.ts'
@@ -191,6 +193,14 @@ export class Filesystem implements FilesystemOperations {
     return data.write(this.context, fh, request)
   }
 
+  writeCached(ino: Ino, request: WriteRequest): Awaitable<number> {
+    const { files } = this.context
+    const file = files.find(ino)
+    const writer = file === undefined ? undefined : files.writers(file)[0]
+    if (writer === undefined) throw new FsError('EBADF', `Nobody has inode ${ino} open for writing`)
+    return data.write(this.context, writer.fh, request)
+  }
+
   flush(fh: FileHandle, caller: Caller): Promise<void> {
     return data.flush(this.context, fh, caller)
   }
@@ -226,7 +236,8 @@ export class Filesystem implements FilesystemOperations {
 
   ioctl(request: IoctlRequest, caller?: Caller): Awaitable<Uint8Array> {
     const { command } = request
-    const answer = flagsIoctl(this.context, request, caller)
+    const answer =
+      flagsIoctl(this.context, request, caller) ?? atomicIoctl(this.context, request, caller)
     if (answer !== undefined) return answer
     throw new FsError('ENOTTY', `ioctl 0x${command.toString(16)} is not offered`)
   }
@@ -340,6 +351,7 @@ export class Filesystem implements FilesystemOperations {
     engine.health.assertDurable()
     if (engine.health.readOnly) return
     const errors: unknown[] = []
+    for (const file of files.staged()) endTransaction(engine, file)
     await this.writeBack().catch((error: unknown) => errors.push(error))
     for (const file of files.staged()) discardLocked(engine, file)
     for (const file of files.isolated()) dropViews(this.context, file)

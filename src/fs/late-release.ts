@@ -17,6 +17,7 @@ import { applyPolicy, hasDied } from './close-policy.ts'
 import type { FsContext } from './context.ts'
 import type { OpenFile } from './file-table.ts'
 import { discard } from './rollback.ts'
+import { abortAtRelease } from './transactions.ts'
 
 /** Whether an open has to ask `settleReleases` first: something is staged, and not by who opens. */
 export function mayBeReleased(context: FsContext, file: FileState | undefined): boolean {
@@ -49,6 +50,8 @@ export async function settleReleases(
   if (haveDied === undefined || others.length > 0) return
   for (const handle of writers) context.files.giveUp(handle)
   try {
+    for (const handle of writers)
+      if (handle.beginner !== undefined) await abortAtRelease(context, handle)
     if (haveDied) await discard(context, file, 'its last writer died')
     else await applyPolicy(context, file)
   } catch (error) {

@@ -204,6 +204,8 @@ export interface FilesystemOperations {
   ): Awaitable<readonly Uint8Array[]>
   /** Stages bytes; returns how many. */
   write(fh: FileHandle, request: WriteRequest): Awaitable<number>
+  /** The same of what the kernel had cached, through a handle that is none of the filesystem's. */
+  writeCached(ino: Ino, request: WriteRequest): Awaitable<number>
   /** close(2) of one descriptor; a handle may see several. */
   flush(fh: FileHandle, caller: Caller): Awaitable<void>
   /** The last descriptor and mapping of a handle are gone. */
@@ -260,6 +262,13 @@ export interface KernelCache {
    * what they wait for.
    */
   invalidate(ino: Ino): Promise<void>
+  /**
+   * Has the kernel send what is dirty of an inode, content and times, and keep all of it cached.
+   * As for `invalidate`, the caller must not hold what requests wait for. Rejects if it fails.
+   */
+  writeBack(ino: Ino): Promise<void>
+  /** Lets go of what `writeBack` keeps for the next time, which would keep the mount busy. */
+  endWriteBacks(ino: Ino): Promise<void>
   /**
    * Makes the kernel believe in another size; it owns sizes while it caches writes. With `lastByte`
    * the file grows, which takes no lock of the inode; without it, it may shrink, and the kernel

@@ -29,6 +29,11 @@ export interface Processes {
   asksUnlocked(thread: number): boolean
   /** How much the write(2) or pwrite(2) writes in all that a thread waits in; undefined for others. */
   writeLength(thread: number): number | undefined
+  /**
+   * Whether this process has a descriptor of a file of this mount, open for writing, or may have. A
+   * program that is giving way to another has none any more.
+   */
+  hasDescriptor(pid: number, ino: Ino): Promise<boolean>
   /** Whether any process has a file of this mount open for writing. */
   hasWriter(ino: Ino): Promise<boolean>
   /** Groups and capabilities of a thread; undefined for one that cannot be seen. */
@@ -197,6 +202,16 @@ export class ProcFilesystem implements Processes {
     return WRITE_CALLS.has(number) ? count : undefined
   }
 
+  async hasDescriptor(pid: number, ino: Ino): Promise<boolean> {
+    try {
+      const phase = phaseOf(pid)
+      if (phase !== 'running') return phase === 'ending'
+      return await processWrites(String(pid), ino, this.mountIds())
+    } catch {
+      return true
+    }
+  }
+
   async hasWriter(ino: Ino): Promise<boolean> {
     const mountIds = this.mountIds()
     return anyOf(allPids(), async (pid) => processWrites(pid, ino, mountIds))
@@ -278,7 +293,9 @@ function systemCall(thread: number): readonly number[] {
   }
 }
 
-const allPids = (): readonly string[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+/** But this one's, which opens files of its own mount for its own ends. */
+const allPids = (): readonly string[] =>
+  readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
 
 /** Asks one after the other, and lets others have the event loop in between. */
 async function anyOf(

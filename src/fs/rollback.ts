@@ -1,15 +1,24 @@
 /** Dropping staged content, and making the kernel forget what it has cached of it. */
 import { discardLocked } from '../txn/discard.ts'
+import type { Engine } from '../txn/engine.ts'
 import { currentSize, readFile } from '../txn/read.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
 import type { FsContext } from './context.ts'
+
+/** Takes staged content off a file whose lock is held. */
+type Drop = (engine: Engine, file: FileState) => void
 
 /**
  * Drops what is staged, as seen by every opener. Requires: the kernel does not hold the inode's lock
  * while it waits for this.
  */
-export async function discard(context: FsContext, file: FileState, why: string): Promise<void> {
-  const discarding = discardVisibly(context, file, why)
+export async function discard(
+  context: FsContext,
+  file: FileState,
+  why: string,
+  drop: Drop = discardLocked,
+): Promise<void> {
+  const discarding = discardVisibly(context, file, why, drop)
   file.discarding = discarding
   try {
     await discarding
@@ -19,9 +28,14 @@ export async function discard(context: FsContext, file: FileState, why: string):
   }
 }
 
-async function discardVisibly(context: FsContext, file: FileState, why: string): Promise<void> {
+async function discardVisibly(
+  context: FsContext,
+  file: FileState,
+  why: string,
+  drop: Drop,
+): Promise<void> {
   const before = currentSize(context.engine, file)
-  await discardLockedly(context, file, why)
+  await discardLockedly(context, file, why, drop)
   await restoreSize(context, file, before)
   await context.kernel.invalidate(file.ino)
 }
@@ -91,7 +105,8 @@ async function shrink(context: FsContext, file: FileState, before: number): Prom
   await context.kernel.invalidate(file.ino)
 }
 
-async function restoreSize(
+/** Has the kernel take over the size that the file has, if it is not the one that it had before. */
+export async function restoreSize(
   context: FsContext,
   file: FileState,
   before: number,
@@ -111,13 +126,19 @@ async function restoreSize(
   }
 }
 
-async function discardLockedly(context: FsContext, file: FileState, why: string): Promise<void> {
+async function discardLockedly(
+  context: FsContext,
+  file: FileState,
+  why: string,
+  drop: Drop = discardLocked,
+): Promise<void> {
   const release = await file.lock.acquire()
   try {
-    const { shadow } = file
-    if (shadow === undefined) return
-    context.log.debug({ ino: file.ino, stagedBytes: shadow.stagedBytes, why }, 'discarded')
-    discardLocked(context.engine, file)
+    const { shadow, transaction } = file
+    if (shadow === undefined && transaction === undefined) return
+    const stagedBytes = shadow?.stagedBytes ?? 0
+    context.log.debug({ ino: file.ino, stagedBytes, why }, 'discarded')
+    drop(context.engine, file)
   } finally {
     release()
   }

@@ -3,8 +3,8 @@ import { BLOCK_SIZE } from '../device/device.ts'
 import type { Engine } from './engine.ts'
 import { mappedBlock } from './published.ts'
 import { punchBlock } from './punch.ts'
-import { readFileBlock, resolveBlock, showsPublished } from './resolve.ts'
-import type { FileState } from './shadow-fork.ts'
+import { readFileBlock, resolveBlock } from './resolve.ts'
+import type { FileState, ShadowFork } from './shadow-fork.ts'
 import { borrowBlock, dropPage, dropSpilled } from './spill.ts'
 import { ensureFork, stageWrite } from './stage.ts'
 
@@ -43,13 +43,25 @@ function copyBlock(
     const content = readFileBlock(engine, source, from)
     const part = content.subarray(0, fork.size - to * BLOCK_SIZE)
     stageWrite(engine, target, to * BLOCK_SIZE, part, { keepTime: true })
-  } else if (mappedBlock(engine, target, to) === found.block && showsPublished(fork, to)) {
+  } else if (showsOwn(engine, target, fork, to, found.block)) {
     // It has that block already; only what was staged over it goes.
     dropPage(engine, fork, to)
     dropSpilled(engine, fork, to)
   } else {
     borrowBlock(engine, fork, to, found)
   }
+}
+
+/** Whether a block is the target's own at this place, with nothing but this fork over it. */
+function showsOwn(
+  engine: Engine,
+  target: FileState,
+  fork: ShadowFork,
+  to: number,
+  block: number,
+): boolean {
+  const isUnder = fork.parent === undefined && !fork.hides(to)
+  return isUnder && mappedBlock(engine, target, to) === block
 }
 
 /** Whether a block belongs to a map, with its content durably in place. */

@@ -1,13 +1,17 @@
 /** Discarding: the shadow fork is dropped, and the file is what was last published. */
 import type { Engine } from './engine.ts'
-import type { FileState } from './shadow-fork.ts'
-import { HOLE } from './shadow-fork.ts'
+import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
 import { dropPage, freeStaged, giveAllBack } from './spill.ts'
 
-/** Drops what is staged and gives its space back. Nothing on the disk refers to it. */
+/** Drops what is staged, and a transaction with it. Nothing on the disk refers to it. */
 export function discardLocked(engine: Engine, file: FileState): void {
-  const fork = file.shadow
-  if (fork === undefined) return
+  for (const fork of file.shadow?.chain() ?? []) dropFork(engine, fork)
+  file.shadow = undefined
+  file.transaction = undefined
+}
+
+/** Gives back the space of one fork. */
+export function dropFork(engine: Engine, fork: ShadowFork): void {
   for (const fileBlock of fork.pages.keys()) dropPage(engine, fork, fileBlock)
   let run = { start: 0, count: 0 }
   for (const { fileBlock, block } of fork.spilledEntries()) {
@@ -21,5 +25,4 @@ export function discardLocked(engine: Engine, file: FileState): void {
   }
   if (run.count > 0) freeStaged(engine, fork, run)
   giveAllBack(engine, fork)
-  file.shadow = undefined
 }

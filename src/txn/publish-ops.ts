@@ -6,12 +6,14 @@ import type { Ino, Inode } from '../store/inode.ts'
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
-import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
+import { type FileState, HOLE, type ShadowFork, type Transaction } from './shadow-fork.ts'
 import { mappedBlock } from './published.ts'
 
 export interface PublishOptions {
   /** Whether the caller flushes the journal right after. */
   readonly soon: boolean
+  /** The transaction of the file that this ends; any other forbids it. */
+  readonly ends?: Transaction | undefined
   /** Further changes for the same commit. */
   readonly also?: (change: Change) => void
 }

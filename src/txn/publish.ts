@@ -32,6 +32,7 @@ import {
   recordBlocks,
 } from './publish-ops.ts'
 import { assertMergeable, leaveBase, rebase, takeBase } from './rebase.ts'
+import { foldSavepoints } from './savepoints.ts'
 import { settle } from './settle.ts'
 import type { FileState, ShadowFork } from './shadow-fork.ts'
 import { giveAllBack, spillPages } from './spill.ts'
@@ -41,8 +42,9 @@ const SMALL_MAP_BYTES = 1024
 
 /**
  * Publishes what is staged, atomically; durable after the next flush of the journal. Does nothing
- * but `also` when nothing is staged. Throws what broke the fork, or FsError EBUSY if others have
- * published what does not go together with it; nothing has changed then.
+ * but `also` when nothing is staged, or when a transaction is under way that this does not end. Throws
+ * what broke the fork, or FsError EBUSY if others have published what does not go together with it;
+ * nothing has changed then.
  */
 export async function publish(
   engine: Engine,
@@ -60,10 +62,23 @@ export async function publishAll(
 ): Promise<void> {
   const unlock = await lockAll(files)
   try {
-    await publishLocked(engine, files, options)
+    await publishLocked(engine, publishable(files, options), options)
+    for (const file of files) if (file.transaction === options.ends) file.transaction = undefined
   } finally {
     unlock()
   }
+}
+
+/**
+ * Files that no open transaction keeps from being published. Throws FsError EBUSY if one of several
+ * is: all or none.
+ */
+function publishable(files: readonly FileState[], { ends }: PublishOptions): readonly FileState[] {
+  const free = files.filter(({ transaction }) => transaction === undefined || transaction === ends)
+  if (files.length > 1 && free.length < files.length) {
+    throw new FsError('EBUSY', 'A transaction of one of the files is open')
+  }
+  return free
 }
 
 /** Requires: the caller holds the files' locks. */
@@ -75,6 +90,7 @@ async function publishLocked(
   const views = [...new Set(files)].filter(({ isIsolated }) => isIsolated)
   for (const { shadow } of views) if (shadow?.broken !== undefined) throw shadow.broken
   for (const view of views) assertMergeable(view)
+  for (const view of views) foldSavepoints(engine, view)
   for (const view of views) rebase(engine, view)
   for (const view of views) leaveBase(engine, view)
   try {
@@ -100,7 +116,7 @@ async function publishForks(
   await settleSpilled(engine, forks) // 1., 2.
   const all: Staged[] = []
   for (const file of new Set(files)) {
-    const fork = file.shadow
+    const fork = foldSavepoints(engine, file)
     if (fork === undefined) continue
     all.push({ file, fork, cutLeaves: await leavesToCut(engine, file, fork), newMap: undefined })
   }
@@ -114,7 +130,7 @@ async function publishForks(
 }
 
 async function settleSpilled(engine: Engine, forks: readonly ShadowFork[]): Promise<void> {
-  const isSpilled = forks.some((fork) => fork.spilledCount > 0 || fork.writesUnderWay.size > 0)
+  const isSpilled = forks.some((fork) => fork.hasSpilled || fork.writesUnderWay.size > 0)
   if (isSpilled) await settle(engine, forks)
 }
 

@@ -42,7 +42,7 @@ export function publishedBlock(
 /** The block that the published content has at a file block, without a look at it; 0 for none. */
 export function mappedBlock(engine: Engine, file: FileState, fileBlock: number): BlockNo {
   const { ino, base, shadow } = file
-  if (shadow?.freshMap === true) return 0
+  if (shadow?.dropsMap === true) return 0
   if (base !== undefined) {
     if (fileBlock * BLOCK_SIZE >= base.size) return 0
     const old = engine.versions.find(base, fileBlock)

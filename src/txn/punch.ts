@@ -2,9 +2,9 @@
 import { BLOCK_SIZE } from '../device/device.ts'
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Engine } from './engine.ts'
-import { mappedBlock, publishedLeaves } from './published.ts'
-import { resolveBlock, showsPublished } from './resolve.ts'
-import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
+import { publishedLeaves } from './published.ts'
+import { resolveBlock, showsBelow } from './resolve.ts'
+import { type FileState, HOLE, type ShadowFork, stagedLeaves } from './shadow-fork.ts'
 import { dropPage, dropSpilled } from './spill.ts'
 import { ensureFork, stageWrite } from './stage.ts'
 
@@ -47,8 +47,7 @@ async function leavesIn(
   const end = Math.ceil(endBlock / LEAF_BLOCKS)
   if (end <= first) return new Set()
   const published = await publishedLeaves(engine, file, first)
-  const pages = [...fork.pages.keys()].map((fileBlock) => Math.floor(fileBlock / LEAF_BLOCKS))
-  const all = [...published, ...fork.spilled.keys(), ...pages]
+  const all = [...published, ...stagedLeaves(fork)]
   return new Set(all.filter((leafIndex) => leafIndex >= first && leafIndex < end))
 }
 
@@ -67,6 +66,5 @@ export function punchBlock(
 ): void {
   dropPage(engine, fork, fileBlock)
   dropSpilled(engine, fork, fileBlock)
-  const isPublished = mappedBlock(engine, file, fileBlock) !== 0
-  if (isPublished && showsPublished(fork, fileBlock)) fork.setSpilled(fileBlock, HOLE, 0)
+  if (showsBelow(engine, file, fork, fileBlock)) fork.setSpilled(fileBlock, HOLE, 0)
 }

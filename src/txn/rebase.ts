@@ -6,6 +6,7 @@
  */
 import { BLOCK_SIZE } from '../device/device.ts'
 import { FsError } from '../errors.ts'
+import type { ByteRanges } from './byte-ranges.ts'
 import type { Engine } from './engine.ts'
 import { readFileBlock } from './resolve.ts'
 import { FileState, type ShadowFork } from './shadow-fork.ts'
@@ -18,7 +19,7 @@ export function assertMergeable({ ino, shadow, base }: FileState): void {
   if (shadow === undefined) return
   for (let each = base; each?.isNewest === false; each = each.newer) {
     const isSizeChanged = each.isResized && changesSize(shadow, base)
-    if (!isSizeChanged && shadow.written?.overlapsAny(each.changed) !== true) continue
+    if (!isSizeChanged && !overlaps(shadow, each.changed)) continue
     const what = isSizeChanged ? 'changed the size' : 'written the same bytes'
     throw new FsError(
       'EBUSY',
@@ -27,13 +28,19 @@ export function assertMergeable({ ino, shadow, base }: FileState): void {
   }
 }
 
-function changesSize(fork: ShadowFork, base: Version | undefined): boolean {
-  return fork.size !== base?.size || fork.cutBlock !== Infinity
+function overlaps(top: ShadowFork, changed: ByteRanges): boolean {
+  return [...top.chain()].some(({ written }) => written?.overlapsAny(changed) === true)
+}
+
+function changesSize(top: ShadowFork, base: Version | undefined): boolean {
+  const isCut = [...top.chain()].some(({ cutBlock }) => cutBlock !== Infinity)
+  return top.size !== base?.size || isCut
 }
 
 /**
  * Makes a handle stand on what is published now, with what it has staged. Throws FsError EBUSY, ENOSPC
- * or EIO, and then nothing has changed. Requires: the caller holds the file's lock.
+ * or EIO, and then nothing has changed. Requires: the caller holds the file's lock,
+ * and there is no savepoint.
  */
 export function rebase(engine: Engine, file: FileState): void {
   const { shadow, base } = file

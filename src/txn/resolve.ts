@@ -1,8 +1,8 @@
-/** Where the current content of a file block is: the shadow fork first, then the data fork. */
+/** Where the current content of a file block is: the shadow forks first, then the data fork. */
 import { BLOCK_SIZE } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import type { Engine } from './engine.ts'
-import { publishedBlock } from './published.ts'
+import { mappedBlock, publishedBlock } from './published.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
 
 /** A page in memory, a block of the disk with its checksum, or nothing: zeros. */
@@ -11,20 +11,29 @@ export type Source =
 
 const ZERO_BLOCK = Buffer.alloc(BLOCK_SIZE)
 
-/** Whether the data fork still shows at this file block. */
-export function showsPublished(fork: ShadowFork | undefined, fileBlock: number): boolean {
-  return fork === undefined || (fileBlock < fork.cutBlock && !fork.freshMap)
+/** Whether what lies below a fork would show content at a file block that the fork has nothing of. */
+export function showsBelow(
+  engine: Engine,
+  file: FileState,
+  fork: ShadowFork,
+  fileBlock: number,
+): boolean {
+  if (fork.hides(fileBlock)) return false
+  const { parent } = fork
+  if (parent === undefined) return mappedBlock(engine, file, fileBlock) !== 0
+  const block = parent.spilledBlock(fileBlock)
+  if (parent.pages.has(fileBlock) || block !== 0) return block !== HOLE
+  return showsBelow(engine, file, parent, fileBlock)
 }
 
 export function resolveBlock(engine: Engine, file: FileState, fileBlock: number): Source {
-  const fork = file.shadow
-  if (fork !== undefined) {
+  for (let fork = file.shadow; fork !== undefined; fork = fork.parent) {
     const page = fork.pages.get(fileBlock)
     if (page !== undefined) return { page: page.data }
     const block = fork.spilledBlock(fileBlock)
     if (block === HOLE) return undefined
     if (block !== 0) return { block, checksum: fork.spilledChecksum(fileBlock) }
-    if (!showsPublished(fork, fileBlock)) return undefined
+    if (fork.hides(fileBlock)) return undefined
   }
   return publishedBlock(engine, file, fileBlock)
 }

@@ -7,7 +7,7 @@ import type { Engine } from './engine.ts'
 import { publishedLeaves } from './published.ts'
 import { currentSize } from './read.ts'
 import { resolveBlock } from './resolve.ts'
-import type { FileState } from './shadow-fork.ts'
+import { type FileState, stagedLeaves } from './shadow-fork.ts'
 
 /** Leaves looked at before others have their turn. */
 const LEAVES_PER_TURN = 256
@@ -54,15 +54,10 @@ async function nextLeaf(
 ): Promise<number | undefined> {
   const [published = Infinity] = await publishedLeaves(engine, file, fromLeaf, 1)
   let first = published
-  for (const leafIndex of stagedLeaves(file)) {
+  for (const leafIndex of stagedLeaves(file.shadow)) {
     if (leafIndex >= fromLeaf && leafIndex < first) first = leafIndex
   }
   return first === Infinity ? undefined : first
-}
-
-function* stagedLeaves({ shadow }: FileState): Generator<number, void> {
-  for (const fileBlock of shadow?.pages.keys() ?? []) yield Math.floor(fileBlock / LEAF_BLOCKS)
-  yield* shadow?.spilled.keys() ?? []
 }
 
 function behindEnd(offset: number): FsError {

@@ -2,6 +2,9 @@
  * The shadow fork of one file: everything that was written to it and is not published. Small pieces
  * are pages in memory; large runs, and pages when there are many, are already in blocks of the disk
  * that nothing published refers to. What lies in neither is the data fork, up to `cutBlock`.
+ *
+ * A savepoint freezes a fork and puts a new one over it: what lies in neither is then the fork
+ * below. The file's own is always the topmost.
  */
 import { BLOCK_SIZE } from '../device/device.ts'
 import type { FsError } from '../errors.ts'
@@ -21,6 +24,8 @@ export interface StagedPage {
 }
 
 export class ShadowFork {
+  /** What was staged at the last savepoint; frozen while this fork lies over it. */
+  readonly parent: ShadowFork | undefined
   /** Staged size, in bytes. */
   size: number
   readonly pages = new Map<number, StagedPage>()
@@ -34,9 +39,9 @@ export class ShadowFork {
   freshMap = false
   mtimeNs: bigint
   /** Of the last change that is staged; the inode may have a later one of its own. */
-  ctimeNs = 0n
-  /** Writes of spilled blocks that have not returned. */
-  readonly writesUnderWay = new Set<Promise<void>>()
+  ctimeNs: bigint
+  /** Writes of spilled blocks that have not returned, those of the forks below included. */
+  readonly writesUnderWay: Set<Promise<void>>
   /** A write was lost after the kernel had accepted it: publishing would tear the file. */
   broken: FsError | undefined
   /** Commit that the fork is based on. */
@@ -44,10 +49,13 @@ export class ShadowFork {
   /** What was written, byte by byte, where that has to be merged with what others publish. */
   readonly written: ByteRanges | undefined
 
-  constructor(published: PublishedState, isIsolated = false) {
-    this.size = published.size
-    this.mtimeNs = published.mtimeNs
-    this.baseSeq = published.commitSeq
+  constructor(published: PublishedState, isIsolated = false, parent?: ShadowFork) {
+    this.parent = parent
+    this.size = parent?.size ?? published.size
+    this.mtimeNs = parent?.mtimeNs ?? published.mtimeNs
+    this.ctimeNs = parent?.ctimeNs ?? 0n
+    this.baseSeq = parent?.baseSeq ?? published.commitSeq
+    this.writesUnderWay = parent?.writesUnderWay ?? new Set()
     this.written = isIsolated ? new ByteRanges() : undefined
   }
 
@@ -57,9 +65,30 @@ export class ShadowFork {
     this.ctimeNs = nowNs
   }
 
+  /** This fork and those below it. */
+  *chain(): Generator<ShadowFork, void> {
+    yield this
+    if (this.parent !== undefined) yield* this.parent.chain()
+  }
+
   /** Staged content, in bytes. */
   get stagedBytes(): number {
-    return (this.pages.size + this.spilledCount) * BLOCK_SIZE
+    return (this.pages.size + this.spilledCount) * BLOCK_SIZE + (this.parent?.stagedBytes ?? 0)
+  }
+
+  /** Whether anything is in blocks of the disk already. */
+  get hasSpilled(): boolean {
+    return this.spilledCount > 0 || (this.parent?.hasSpilled ?? false)
+  }
+
+  /** Whether the data fork is dropped as a whole, by this fork or by one below. */
+  get dropsMap(): boolean {
+    return this.freshMap || (this.parent?.dropsMap ?? false)
+  }
+
+  /** Whether nothing of what lies below this fork shows at a file block. */
+  hides(fileBlock: number): boolean {
+    return fileBlock >= this.cutBlock || this.freshMap
   }
 
   /** The block that a spilled file block is in, HOLE, or 0 if it is not spilled. */
@@ -104,8 +133,22 @@ export class ShadowFork {
   }
 }
 
+/** Numbers of leaves of which anything is staged; some more than once. */
+export function* stagedLeaves(top: ShadowFork | undefined): Generator<number, void> {
+  for (const fork of top?.chain() ?? []) {
+    for (const fileBlock of fork.pages.keys()) yield Math.floor(fileBlock / LEAF_BLOCKS)
+    yield* fork.spilled.keys()
+  }
+}
+
 function isBlock(block: number): boolean {
   return block !== 0 && block !== HOLE
+}
+
+/** From the first START of somebody to his COMMIT or last ABORT. */
+export class Transaction {
+  /** What was staged at each START; undefined: nothing. */
+  readonly savepoints: (ShadowFork | undefined)[] = []
 }
 
 /**
@@ -115,6 +158,8 @@ function isBlock(block: number): boolean {
 export class FileState {
   readonly ino: Ino
   shadow: ShadowFork | undefined
+  /** While there is one, nothing of the file is published but by its end. */
+  transaction: Transaction | undefined
   /** Under way while the kernel still has to learn a size that was rolled back. */
   resizing: Promise<void> | undefined
   /** The part of that after which reading shows the size: the kernel may still drop pages. */

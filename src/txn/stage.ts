@@ -20,9 +20,23 @@ const PAGES_MAX = 256
 /** A file with more blocks than this is truncated to nothing by starting a new map. */
 const FRESH_MAP_BLOCKS = 4096
 
-/** Pages that a record of this volume carries for one fork. */
+/** Pages that a record of this volume carries for one file. */
 export function pagesMax(engine: Engine): number {
   return Math.min(PAGES_MAX, Math.floor(engine.journal.recordBlocksMax / 2))
+}
+
+function pageCount(fork: ShadowFork | undefined): number {
+  return fork === undefined ? 0 : fork.pages.size + pageCount(fork.parent)
+}
+
+/**
+ * Freezes what is staged and puts an empty fork over it, with room for pages of its own: one record
+ * will carry those of all forks. Requires: the caller holds the file's lock. Throws FsError ENOSPC.
+ */
+export function stageSavepoint(engine: Engine, file: FileState): void {
+  const base = ensureFork(engine, file)
+  if (pageCount(base) > pagesMax(engine) / 2) spillPages(engine, base)
+  file.shadow = new ShadowFork(publishedState(engine, file), file.isIsolated, base)
 }
 
 export function ensureFork(engine: Engine, file: FileState): ShadowFork {
@@ -82,10 +96,10 @@ function stageInChunks(
   data: Uint8Array,
 ): void {
   if (data.length === 0) return
-  const max = pagesMax(engine)
+  const max = pagesMax(engine) - pageCount(fork.parent)
   const last = Math.floor((offset + data.length - 1) / BLOCK_SIZE)
-  const pageCount = last - Math.floor(offset / BLOCK_SIZE) + 1
-  if (fork.pages.size + pageCount <= max) {
+  const count = last - Math.floor(offset / BLOCK_SIZE) + 1
+  if (fork.pages.size + count <= max) {
     stagePages(engine, file, fork, offset, data)
     return
   }
@@ -93,8 +107,8 @@ function stageInChunks(
   // later chunk can fail: each written block takes one at most, and so does each page of before
   // that has none set aside.
   const spillable = [...fork.pages.values()].filter((page) => !page.reserved).length
-  engine.store.allocator.reserve(spillable + pageCount)
-  engine.store.allocator.unreserve(spillable + pageCount)
+  engine.store.allocator.reserve(spillable + count)
+  engine.store.allocator.unreserve(spillable + count)
   if ((offset + data.length) % BLOCK_SIZE !== 0) readFileBlock(engine, file, last)
   const chunkBytes = Math.floor(max / 2) * BLOCK_SIZE
   for (let done = 0; done < data.length;) {

@@ -94,10 +94,20 @@ export async function zeroRange(
   session.staged.set(ino, content)
 }
 
-/** Replaces a file's content by what is staged at the time of this call. */
-export function publishing(session: Session, ino: number): (state: State) => void {
+/** What is staged now, which will not be changed any more. */
+export function capture(session: Session, ino: number): Buffer | undefined {
   const content = session.staged.get(ino)
   if (content !== undefined) captured.add(content)
+  return content
+}
+
+/**
+ * Replaces a file's content by what is staged at the time of this call; in a transaction it is not
+ * for others to do so.
+ */
+export function publishing(session: Session, ino: number): (state: State) => void {
+  if (session.transactions.has(ino)) return () => undefined
+  const content = capture(session, ino)
   return (state) => {
     if (content === undefined) return
     changeNode(state, ino, { content })

@@ -104,6 +104,9 @@ export async function rollback(session: Session, path: string): Promise<void> {
   const ino = inoAt(session.oracle.live, path)
   await session.fs.setXattr(ino, 'user.atomic.rollback', Buffer.from('1'), 0)
   session.staged.delete(ino)
+  const transaction = session.transactions.get(ino)
+  if (transaction !== undefined) session.canceled.add(transaction.owner)
+  session.transactions.delete(ino)
 }
 
 /** `user.atomic.commit`: publishes, and is durable, as fsync is. */
@@ -134,7 +137,7 @@ export async function commitTogether(session: Session, paths: readonly string[])
 export async function writeBack(session: Session): Promise<void> {
   const { live } = session.oracle
   const inos = [...session.staged.keys()].filter(
-    (ino) => live.nodes.has(ino) && !isAtomicNode(live, ino),
+    (ino) => live.nodes.has(ino) && !isAtomicNode(live, ino) && !session.transactions.has(ino),
   )
   let underWay: Promise<void> | undefined
   const actions = inos.map((ino): Action => ({

@@ -27,6 +27,8 @@ export async function openLevelSession(path: string): Promise<LevelSession> {
     oracle: new Oracle(await observe(fs), () => capturing.now()),
     handles: new Map(),
     staged: new Map(),
+    transactions: new Map(),
+    canceled: new Set(),
     openedAt: capturing.now(),
   }
 }

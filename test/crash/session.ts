@@ -20,8 +20,20 @@ export interface Session {
   readonly handles: Map<string, { readonly fh: number; readonly ino: number }>
   /** Content that is written and not published, by inode. */
   readonly staged: Map<number, Buffer>
+  /** Open transactions, by inode. */
+  readonly transactions: Map<number, OpenTransaction>
+  /** Handles whose transaction somebody else has rolled back, and that have not been told. */
+  readonly canceled: Set<string>
   /** Events of the log when the volume was open. */
   readonly openedAt: number
+}
+
+export interface OpenTransaction {
+  /** The handle that has begun it, by name, and the process that has begun its last part. */
+  readonly owner: string
+  pid: number
+  /** What was staged at each START. */
+  readonly savepoints: (Buffer | undefined)[]
 }
 
 export interface SessionOptions extends RecordingOptions {
@@ -52,6 +64,8 @@ export async function openSession(
     oracle,
     handles: new Map(),
     staged: new Map(),
+    transactions: new Map(),
+    canceled: new Set(),
     openedAt: device.log.events.length,
   }
 }

@@ -20,6 +20,8 @@ async function fixture(): Promise<Fixture> {
   const taken: (readonly [number, boolean])[] = []
   const kernel: KernelCache = {
     invalidate: () => Promise.resolve(),
+    writeBack: () => Promise.resolve(),
+    endWriteBacks: () => Promise.resolve(),
     resize: () => Promise.resolve(),
     dropAttributes: () => undefined,
     dropAttributesLater: () => Promise.resolve(),

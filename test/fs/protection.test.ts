@@ -17,7 +17,7 @@ async function ioctl(fs: Fs, ino: number, command: number, flags?: number, size 
   const input = Buffer.alloc(flags === undefined ? 0 : size)
   if (flags !== undefined) input.writeUInt32LE(flags)
   const request = { ino, fh: 0, isDirectory: false, command, input }
-  return Buffer.from(await fs.ioctl(request))
+  return Buffer.from(await fs.ioctl(request, v.CALLER))
 }
 
 const protect = (fs: Fs, ino: number, flags: number) => ioctl(fs, ino, SET, flags)

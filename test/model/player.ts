@@ -12,6 +12,8 @@ import { type Answer, Reference, ReferenceNode } from './reference.ts'
 
 export interface OpenHandle {
   readonly fh: number
+  /** Whether its transaction was rolled back by somebody else, which its next COMMIT is told. */
+  isCanceled: boolean
   readonly node: ReferenceNode
 }
 

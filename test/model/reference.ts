@@ -20,6 +20,9 @@ export class ReferenceNode {
   isAtomic = false
   onClose: OnClose = 'publish'
   writerCount = 0
+  /** The handle that has begun a transaction, and what was staged at each of its STARTs. */
+  owner: number | undefined
+  savepoints: (Buffer | undefined)[] = []
   target = ''
   readonly entries = new Map<string, ReferenceNode>()
   readonly xattrs = new Map<string, Buffer>()
@@ -34,9 +37,54 @@ export class ReferenceNode {
     return this.staged ?? this.published
   }
 
+  /** What fsync and all that is not COMMIT do. */
   publish(): void {
+    if (this.owner === undefined) this.publishAll()
+  }
+
+  private publishAll(): void {
     this.published = this.content
     this.staged = undefined
+  }
+
+  start(owner: number): Answer {
+    if (this.owner !== undefined && this.owner !== owner) return 'EBUSY'
+    if (!this.isAtomic) this.publish()
+    this.owner = owner
+    this.savepoints.push(this.staged)
+    return 'ok'
+  }
+
+  commit(handle: number): Answer {
+    if (this.owner !== undefined && this.owner !== handle) return 'EBUSY'
+    this.endTransaction()
+    this.publishAll()
+    return 'ok'
+  }
+
+  abort(handle: number): Answer {
+    if (this.owner === undefined) return 'ok'
+    if (this.owner !== handle) return 'EBUSY'
+    this.staged = this.savepoints.pop()
+    if (this.savepoints.length === 0) this.owner = undefined
+    return 'ok'
+  }
+
+  rollback(): void {
+    this.staged = undefined
+    this.endTransaction()
+  }
+
+  /** Its handle is closed. */
+  abandon(handle: number): void {
+    if (this.owner !== handle) return
+    this.staged = this.savepoints[0]
+    this.endTransaction()
+  }
+
+  private endTransaction(): void {
+    this.owner = undefined
+    this.savepoints = []
   }
 
   write(offset: number, data: Uint8Array): void {
@@ -140,6 +188,7 @@ export class Reference {
   /** The end of the daemon: what is staged is published for ordinary files, if it ends in order. */
   restart(isClean: boolean): void {
     for (const node of this.tree().values()) {
+      if (node.owner !== undefined) node.abandon(node.owner)
       if (isClean && !node.isAtomic) node.publish()
       node.staged = undefined
       node.writerCount = 0

@@ -1,7 +1,7 @@
 /** The random operations: each chooses its arguments, asks the reference, and asks the filesystem. */
 import * as v from '../support/volume.ts'
-import type { Player } from './player.ts'
-import { ReferenceNode } from './reference.ts'
+import type { OpenHandle, Player } from './player.ts'
+import { type Answer, ReferenceNode } from './reference.ts'
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'ü\xff'.slice(1), 'long'.repeat(30)]
 const SIZE_MAX = 700_000
@@ -95,7 +95,7 @@ const open: Step = async (player) => {
   await player.expect(`open ${node.ino} ${flags}`, 'ok', async () => {
     player.fs.remember(node.ino)
     const { fh } = await player.fs.open(node.ino, flags, v.CALLER)
-    player.handles.push({ fh, node })
+    player.handles.push({ fh, node, isCanceled: false })
   })
   node.writerCount++
   if (flags !== v.O_RDWR && node.content.length > 0) node.resize(0)
@@ -107,6 +107,7 @@ const close: Step = async (player) => {
   for (const { fh, node } of player.handles.splice(at, 1)) {
     await player.expect(`close ${node.ino}`, 'ok', () => player.closeHandle(fh, node.ino))
     node.writerCount--
+    node.abandon(fh)
     if (node.staged === undefined) continue
     if (!node.isAtomic) node.publish()
     else if (node.writerCount === 0) node.close()
@@ -151,11 +152,12 @@ const control: Step = async (player) => {
   const node = anyNode(player)
   if (node === undefined || node.kind === 'symlink') return
   const isFile = node.kind === 'file'
-  const set = (name: string, value: string): Promise<void> =>
-    player.expect(`set ${name}=${value} of ${node.ino}`, 'ok', () =>
+  const set = (name: string, value: string, expected: Answer = 'ok'): Promise<void> =>
+    player.expect(`set ${name}=${value} of ${node.ino}`, expected, () =>
       player.fs.setXattr(node.ino, name, Buffer.from(value), 0),
     )
   const choice = player.random.int(isFile ? 5 : 3)
+  const { owner } = node
   if (choice < 2) {
     const isAtomic = choice === 0
     await set('user.atomic', isAtomic ? '1' : '0')
@@ -165,12 +167,44 @@ const control: Step = async (player) => {
     node.onClose = player.random.pick(['publish', 'discard', 'keep'] as const)
     await set('user.atomic.onclose', node.onClose)
   } else if (choice === 3) {
-    await set('user.atomic.commit', '1')
+    const expected = owner === undefined ? 'ok' : 'EBUSY'
+    await set('user.atomic.commit', '1', expected)
     node.publish()
   } else {
     await set('user.atomic.rollback', '1')
-    node.staged = undefined
+    for (const handle of player.handles) if (handle.fh === owner) handle.isCanceled = true
+    node.rollback()
   }
+}
+
+const IOCTLS = { START: 0xf501, COMMIT: 0xf502, ABORT: 0xf505, REPLACE: 0xf519 } as const
+
+const transaction: Step = async (player) => {
+  if (player.handles.length === 0) return
+  const handle = player.random.pick(player.handles)
+  const { fh, node } = handle
+  const name = player.random.pick(['START', 'START', 'REPLACE', 'COMMIT', 'ABORT'] as const)
+  const expected = afterIoctl(handle, name)
+  await player.expect(`${name} ${node.ino} by ${fh}`, expected, async () => {
+    const request = { ino: node.ino, fh, isDirectory: false, input: new Uint8Array(0) }
+    await player.fs.ioctl({ ...request, command: IOCTLS[name] }, v.CALLER)
+  })
+}
+
+/** Does it to the reference, too. */
+function afterIoctl(handle: OpenHandle, name: keyof typeof IOCTLS): Answer {
+  const { fh, node } = handle
+  if (name === 'ABORT' || name === 'COMMIT') {
+    const isCanceled = handle.isCanceled && (node.owner === undefined || node.owner === fh)
+    if (isCanceled) handle.isCanceled = false
+    if (name === 'ABORT') return node.abort(fh)
+    return isCanceled ? 'ECANCELED' : node.commit(fh)
+  }
+  const answer = node.start(fh)
+  if (answer !== 'ok') return answer
+  handle.isCanceled = false
+  if (name === 'REPLACE') node.resize(0)
+  return answer
 }
 
 const attribute: Step = async (player) => {
@@ -236,6 +270,7 @@ const WEIGHTS: readonly (readonly [times: number, step: Step])[] = [
   [6, truncate],
   [5, fsync],
   [5, control],
+  [6, transaction],
   [3, attribute],
   [2, chmod],
   [1, writeBack],

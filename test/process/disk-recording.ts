@@ -1,6 +1,7 @@
 /** Records what reaches the disk while the real program works on it. */
 import { join } from 'node:path'
 import type { Oracle } from '../crash/oracle.ts'
+import { batchSqlite, newDatabase } from '../mount/support/batch-sqlite.ts'
 import { run } from '../mount/support/run.ts'
 import { type Lifetime, during } from '../support/devices/at-end.ts'
 import type { DiskEvent } from '../support/loop-disk/disk-log.ts'
@@ -17,7 +18,7 @@ import { oatomic } from './binary.ts'
 import type { Making } from './calls-recording.ts'
 import { Session } from './session.ts'
 import { Worker } from './worker.ts'
-import { runWorkload } from './workload.ts'
+import { runDatabase, runWorkload } from './workload.ts'
 
 const MIB = 1024 * 1024
 
@@ -41,11 +42,26 @@ export interface DiskRecording extends HostRecording {
   readonly oracle: Oracle
 }
 
-/** A workload on a mounted volume, to its end in order. */
+/** A workload of any kind on a mounted volume, to its end in order. */
 export function recordWorkload(
   kind: HostKind,
   random: Random,
   roundCount: number,
+): Promise<DiskRecording> {
+  return record(kind, (session) => runWorkload(session, random, roundCount))
+}
+
+/** The same of SQLite with batch atomic writes. */
+export async function recordDatabase(kind: HostKind, roundCount: number): Promise<DiskRecording> {
+  const environment = await batchSqlite()
+  const database = await newDatabase(environment)
+  return record(kind, (session) => runDatabase(session, database, roundCount), environment)
+}
+
+function record(
+  kind: HostKind,
+  play: (session: Session) => Promise<void>,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<DiskRecording> {
   return during(async (lifetime) => {
     const { disk, folder } = await startHost(lifetime, kind)
@@ -54,9 +70,9 @@ export function recordWorkload(
     const mountpoint = await makeHostFolder(lifetime)
     await oatomic('mount', volume, mountpoint)
     const start = disk.record().length
-    const worker = new Worker(lifetime, mountpoint)
+    const worker = new Worker(lifetime, mountpoint, environment)
     const session = new Session(worker, () => disk.mark(''))
-    await runWorkload(session, random, roundCount)
+    await play(session)
     await worker.end()
     await oatomic('unmount', mountpoint)
     await unmountHost(folder)

@@ -160,6 +160,47 @@ export async function rollback(session: Session, path: string): Promise<void> {
   session.staged.delete(ino)
 }
 
+const START_ATOMIC_WRITE = 0xf501
+const COMMIT_ATOMIC_WRITE = 0xf502
+const ABORT_ATOMIC_WRITE = 0xf505
+
+/** Makes changes of an atomic file in a transaction, or in a part of one. */
+export async function inTransaction(
+  session: Session,
+  path: string,
+  end: 'commit' | 'abort',
+  work: () => Promise<void>,
+): Promise<void> {
+  const { ino, isAtomic } = fileAt(session, path)
+  invariant(isAtomic, 'of an ordinary file START publishes what is staged')
+  const before = session.staged.get(ino)
+  await session.worker.run({ do: 'ioctl', path, request: START_ATOMIC_WRITE })
+  await work()
+  if (end === 'commit') {
+    await publish(session, { do: 'ioctl', path, request: COMMIT_ATOMIC_WRITE }, true)
+    return
+  }
+  await session.worker.run({ do: 'ioctl', path, request: ABORT_ATOMIC_WRITE })
+  if (before === undefined) session.staged.delete(ino)
+  else session.staged.set(ino, before)
+}
+
+/** A transaction of SQLite, which says afterwards what is in the file by it. */
+export async function transact(session: Session, path: string, round: number): Promise<void> {
+  const ino = inoAt(session.oracle.live, path)
+  let content: Uint8Array = EMPTY
+  await session.step({
+    apply: (state) => {
+      changeNode(state, ino, { content })
+    },
+    isDurable: true,
+    run: async () => {
+      const answer = await session.worker.run({ do: 'transact', path, round })
+      content = Buffer.from(answer.content ?? '', 'base64')
+    },
+  })
+}
+
 export async function sync(session: Session, path: string): Promise<void> {
   await publish(session, { do: 'sync', path }, true)
 }

@@ -16,6 +16,9 @@ export type WorkerCommand =
       readonly name: string
       readonly data: string
     }
+  | { readonly do: 'ioctl'; readonly path: string; readonly request: number }
+  /** A transaction of SQLite; answers with what the database holds then. */
+  | { readonly do: 'transact'; readonly path: string; readonly round: number }
   | { readonly do: 'observe' }
 
 export interface ObservedNode {
@@ -27,6 +30,7 @@ export interface ObservedNode {
 }
 
 export interface WorkerAnswer {
+  readonly content?: string
   readonly ino?: number
   readonly nodes?: readonly ObservedNode[]
   readonly error?: string
@@ -34,8 +38,8 @@ export interface WorkerAnswer {
 
 /** A close publishes only after it has returned, so `close` waits until nothing is staged any more. */
 export const WORKER_PROGRAM = `
-import base64, json, stat
-root, opened = sys.argv[1], {}
+import base64, json, sqlite3, stat, subprocess
+root, opened, databases = sys.argv[1], {}, {}
 os.umask(0)
 def at(path): return root + path
 
@@ -75,6 +79,20 @@ def write(path, offset, data):
         count = os.pwrite(fd, data, offset)
         data, offset = data[count:], offset + count
 
+def transact(path, round):
+    if path not in databases:
+        databases[path] = sqlite3.connect(at(path), isolation_level=None)
+        databases[path].execute('PRAGMA synchronous = FULL')
+    db = databases[path]
+    db.execute('BEGIN IMMEDIATE')
+    for i in range(16):
+        db.execute('UPDATE t SET k = ?, pad = randomblob(4000) WHERE id = ?', (round, (round * 16 + i) % 64))
+    if round % 4 == 0: db.execute('INSERT INTO t VALUES (?, ?, randomblob(20000))', (1000 + round, round))
+    db.execute('COMMIT')
+    # Not through a descriptor: closing one would give up the locks that SQLite has.
+    read = subprocess.run(['cat', at(path)], stdout=subprocess.PIPE, check=True)
+    return {'content': base64.b64encode(read.stdout).decode()}
+
 def execute(c):
     do, path = c['do'], c.get('path')
     if do == 'create':
@@ -86,6 +104,7 @@ def execute(c):
     if do == 'symlink':
         os.symlink(c['to'], at(path))
         return {'ino': os.lstat(at(path)).st_ino}
+    if do == 'transact': return transact(path, c['round'])
     if do == 'observe': return {'nodes': observe(root)}
     if do == 'open': opened[path] = os.open(at(path), os.O_RDWR)
     elif do == 'close': close(path)
@@ -94,6 +113,7 @@ def execute(c):
     elif do == 'unlink': os.unlink(at(path))
     elif do == 'syncdir': sync_folder(path)
     elif do == 'write': write(path, c['at'], base64.b64decode(c['data']))
+    elif do == 'ioctl': fcntl.ioctl(opened[path], c['request'])
     elif do == 'truncate': os.ftruncate(opened[path], c['size'])
     elif do == 'rename':
         os.rename(at(path), at(c['to']))

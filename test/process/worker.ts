@@ -18,8 +18,13 @@ export class Worker {
   readonly #running: ReturnType<typeof startPython>
   readonly #lines: AsyncIterator<string>
 
-  constructor(context: Lifetime, mountpoint: string) {
-    this.#running = startPython(WORKER_PROGRAM, [mountpoint], { timeoutMs: LIFE_MS })
+  constructor(
+    context: Lifetime,
+    mountpoint: string,
+    environment: Readonly<Record<string, string>> = {},
+  ) {
+    const options = { timeoutMs: LIFE_MS, environment }
+    this.#running = startPython(WORKER_PROGRAM, [mountpoint], options)
     const { stdout } = this.#running.process
     assert.ok(stdout !== null)
     this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]()

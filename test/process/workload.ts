@@ -23,6 +23,7 @@ const KINDS = [
   'atomic',
   'large',
   'rollback',
+  'transaction',
   'reopen',
   'ordinary',
   'ordinary',
@@ -53,6 +54,23 @@ export async function runWorkload(
   await assertLive(session)
 }
 
+/** Transactions of SQLite, with others of the same kind beside them. */
+export async function runDatabase(
+  session: Session,
+  database: Uint8Array,
+  roundCount: number,
+): Promise<void> {
+  await steps.create(session, '/db', false)
+  await steps.write(session, '/db', 0, database)
+  await steps.sync(session, '/db')
+  await steps.close(session, '/db')
+  for (let round = 1; round <= roundCount; round++) {
+    await steps.transact(session, '/db', round)
+    if (round % 3 === 0) await steps.makeDirectory(session, `/d${round}`)
+  }
+  await assertLive(session)
+}
+
 async function runRound(
   session: Session,
   random: Random,
@@ -76,6 +94,17 @@ async function runRound(
     case 'rollback': {
       await writeSome(session, random, atomic)
       await steps.rollback(session, atomic)
+      break
+    }
+    case 'transaction': {
+      if (random.oneIn(2)) await writeSome(session, random, atomic)
+      await steps.inTransaction(session, atomic, random.oneIn(3) ? 'abort' : 'commit', async () => {
+        await writeSome(session, random, atomic)
+        if (random.oneIn(2)) await steps.truncate(session, atomic, random.int(FILE_BYTES))
+        await steps.inTransaction(session, atomic, 'abort', () =>
+          writeSome(session, random, atomic),
+        )
+      })
       break
     }
     case 'reopen': {

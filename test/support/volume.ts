@@ -74,6 +74,13 @@ export class FakeProcesses implements Processes {
     return line
   }
 
+  /** Processes that have a further descriptor of what they close. */
+  readonly holding = new Set<number>()
+
+  hasDescriptor(pid: number): Promise<boolean> {
+    return Promise.resolve(this.holding.has(pid))
+  }
+
   hasWriter(): Promise<boolean> {
     return Promise.resolve(this.otherWriter)
   }
@@ -101,8 +108,11 @@ export class FakeProcesses implements Processes {
   }
 }
 
+/** A kernel that caches nothing. */
 export const NO_KERNEL: KernelCache = {
   invalidate: () => Promise.resolve(),
+  writeBack: () => Promise.resolve(),
+  endWriteBacks: () => Promise.resolve(),
   resize: () => Promise.resolve(),
   dropAttributes: () => undefined,
   dropAttributesLater: () => Promise.resolve(),

@@ -15,6 +15,7 @@ export interface Edge {
   readonly filesystem: FilesystemOperations
   readonly timeouts: ReplyTimeouts
   readonly resizes: ResizeRequests
+  readonly writeBacks: WriteBackRequests
   /** Agrees with the kernel; returns the answer. */
   initialise(offer: InitRequest): Buffer
   /** The features that were agreed on; none before. */
@@ -37,6 +38,16 @@ export interface ResizeRequests {
   /** The attributes that a SETATTR is to be answered with, if it comes from making the kernel take them. */
   adopted(ino: Ino, changes: AttributeChanges, caller: Caller): Attributes | undefined
 }
+
+/** Tells the requests that a write-back by this program causes from all others. */
+export interface WriteBackRequests {
+  /** The inode behind a name, if the name is that of a file that is being opened for it. */
+  findTarget(parent: Ino, name: string, caller: Caller): Ino | undefined
+  isOwnOpen(ino: Ino, caller: Caller): boolean
+}
+
+/** The handle of files that this program has opened through its own mount: none of the filesystem. */
+export const OWN_HANDLE = Number.MAX_SAFE_INTEGER
 
 /** One request as its handler sees it. */
 export interface Request {

@@ -1,5 +1,5 @@
 /** Requests about open files. */
-import { type Edge, type Handler, type Request, whenReady } from './edge.ts'
+import { type Edge, type Handler, OWN_HANDLE, type Request, whenReady } from './edge.ts'
 import type { Awaitable, Opened } from '../../fs/operations.ts'
 import { invariant } from '../../errors.ts'
 import { OPEN_TRUNC } from '../../fs/operations.ts'
@@ -25,6 +25,9 @@ import {
 
 export const open: Handler = (edge, { ino, caller, body }) => {
   const { flags, kernelFlags } = decodeOpen(body)
+  if (edge.writeBacks.isOwnOpen(ino, caller)) {
+    return encodeOpened({ fh: OWN_HANDLE, keepCache: true })
+  }
   const opened = edge.filesystem.open(ino, flags, caller)
   const truncatesPrivileged = (flags & OPEN_TRUNC) !== 0 && (kernelFlags & OPEN_KILL_SUIDGID) !== 0
   if (!truncatesPrivileged) return whenReady(opened, encodeOpened)
@@ -78,7 +81,7 @@ export const read: Handler = (edge, { body }) => {
 
 export const write: Handler = (edge, request) => {
   const { fh, offset, flags, openFlags, data } = decodeWrite(request.body)
-  const written = edge.filesystem.write(fh, {
+  const written = {
     offset,
     data,
     fromCache: (flags & WRITE_CACHE) !== 0,
@@ -86,9 +89,12 @@ export const write: Handler = (edge, request) => {
     openFlags,
     caller: request.caller,
     takeMemory: () => request.holdMemory(),
-  })
-  if (!(written instanceof Promise)) return encodeSize(written)
-  return written.finally(request.holdMemory()).then(encodeSize)
+  }
+  const { filesystem } = edge
+  const taken =
+    fh === OWN_HANDLE ? filesystem.writeCached(request.ino, written) : filesystem.write(fh, written)
+  if (!(taken instanceof Promise)) return encodeSize(taken)
+  return taken.finally(request.holdMemory()).then(encodeSize)
 }
 
 export const allocate: Handler = (edge, { body }) => {
@@ -104,14 +110,21 @@ export const seek: Handler = (edge, { body }) => {
   return whenReady(edge.filesystem.seek(fh, offset, whence), encodeOffset)
 }
 
-export const flush: Handler = (edge, { caller, body }) =>
-  whenReady(edge.filesystem.flush(decodeHandle(body), caller), encodeDone)
+export const flush: Handler = (edge, { caller, body }) => {
+  const fh = decodeHandle(body)
+  if (fh === OWN_HANDLE) return encodeDone()
+  return whenReady(edge.filesystem.flush(fh, caller), encodeDone)
+}
 
-export const release: Handler = (edge, { caller, body }) =>
-  whenReady(edge.filesystem.release(decodeHandle(body), caller), encodeDone)
+export const release: Handler = (edge, { caller, body }) => {
+  const fh = decodeHandle(body)
+  if (fh === OWN_HANDLE) return encodeDone()
+  return whenReady(edge.filesystem.release(fh, caller), encodeDone)
+}
 
 export const fsync: Handler = (edge, { caller, body }) => {
   const { fh, flags } = decodeSync(body)
+  if (fh === OWN_HANDLE) return encodeDone()
   const isDataOnly = (flags & FSYNC_DATA_ONLY) !== 0
   return whenReady(edge.filesystem.fsync(fh, isDataOnly, caller), encodeDone)
 }

@@ -36,6 +36,10 @@ export const lookup: Handler = (edge, { ino, caller, body }) => {
       .isOwnQuestion(resized, caller)
       .then(() => encodeEntry(edge.filesystem.remember(resized), timeouts))
   }
+  const opened = edge.writeBacks.findTarget(ino, name, caller)
+  if (opened !== undefined) {
+    return encodeEntry(edge.filesystem.remember(opened), { ...edge.timeouts, entrySeconds: 0 })
+  }
   return whenReady(edge.filesystem.lookup(ino, name), (found) =>
     found === undefined ? encodeMissing(edge.timeouts) : encodeEntry(found, edge.timeouts),
   )

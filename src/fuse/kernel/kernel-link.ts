@@ -5,6 +5,7 @@ import { Lane } from './lane.ts'
 import { dup, lastErrno } from './libc.ts'
 import { Notifications } from './notifications.ts'
 import { Resizes } from './resizes.ts'
+import { WriteBacks } from './write-backs.ts'
 
 // The smallest pool has 4 threads.
 const BLOCKED_THREAD_COUNT_MAX = 2
@@ -23,6 +24,7 @@ interface Connection {
  */
 export class KernelLink implements KernelCache {
   readonly resizes = new Resizes()
+  readonly writeBacks = new WriteBacks()
   readonly #lane = new Lane(BLOCKED_THREAD_COUNT_MAX)
   #connection: Connection | undefined
   readonly #underWay = new Set<Promise<void>>()
@@ -30,6 +32,19 @@ export class KernelLink implements KernelCache {
   async invalidate(ino: Ino): Promise<void> {
     await this.#run(async ({ notifications }) => {
       await notifications.dropInode(ino)
+    })
+  }
+
+  async writeBack(ino: Ino): Promise<void> {
+    await this.#run(async ({ notifications, mountpoint }) => {
+      await this.writeBacks.run(ino, notifications, mountpoint)
+    })
+  }
+
+  async endWriteBacks(ino: Ino): Promise<void> {
+    if (!this.writeBacks.has(ino)) return
+    await this.#run(async () => {
+      await this.writeBacks.end(ino)
     })
   }
 
@@ -78,6 +93,7 @@ export class KernelLink implements KernelCache {
     if (connection === undefined) return
     this.#connection = undefined
     await Promise.allSettled(this.#underWay)
+    await this.writeBacks.endAll()
     closeSync(connection.fd)
   }
 

@@ -96,6 +96,51 @@ const fcntl = library.func('int fcntl(int, int, ...)') as (
   argument: number,
 ) => number
 
+const mmap = library.func('void* mmap(void*, size_t, int, int, int, int64_t)') as (
+  address: null,
+  lengthBytes: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
+) => unknown
+
+/** Maps a file for reading, shared; undefined on failure. */
+export function mapShared(fd: number, lengthBytes: number): Mapping | undefined {
+  const PROT_READ = 1
+  const MAP_SHARED = 1
+  const address: unknown = mmap(null, lengthBytes, PROT_READ, MAP_SHARED, fd, 0)
+  const isFailed = koffi.address(address) === 0xffff_ffff_ffff_ffffn
+  return isFailed ? undefined : { address, lengthBytes }
+}
+
+export interface Mapping {
+  readonly address: unknown
+  readonly lengthBytes: number
+}
+
+const msyncFunction = library.func('int msync(void*, size_t, int)')
+const munmapFunction = library.func('int munmap(void*, size_t)')
+
+/** msync(MS_SYNC), in a thread of the pool; resolves with what it returns. */
+export async function syncMapping({ address, lengthBytes }: Mapping): Promise<number> {
+  const MS_SYNC = 4
+  return new Promise((resolve) => {
+    msyncFunction.async(address, lengthBytes, MS_SYNC, (_: unknown, result: number) => {
+      resolve(result)
+    })
+  })
+}
+
+/** munmap, in a thread of the pool. */
+export async function unmap({ address, lengthBytes }: Mapping): Promise<void> {
+  await new Promise<void>((resolve) => {
+    munmapFunction.async(address, lengthBytes, () => {
+      resolve()
+    })
+  })
+}
+
 /** Has reads fail with EAGAIN instead of waiting. */
 export function setNonBlocking(fd: number): void {
   const F_GETFL = 3

@@ -13,9 +13,9 @@ export class Notifications {
     this.#fd = fd
   }
 
-  /** Writes back what is dirty, then drops content and attributes. */
-  async dropInode(ino: number): Promise<void> {
-    await this.#notifyInode(ino, 0n)
+  /** Writes back what is dirty from an offset on, then drops content and attributes. */
+  async dropInode(ino: number, offset = 0): Promise<void> {
+    await this.#notifyInode(ino, BigInt(offset))
   }
 
   async dropAttributes(ino: number): Promise<void> {

@@ -11,9 +11,8 @@
  *   the kernel drops the pages behind the new size and takes the size over
  *   NOTIFY_INVAL_ENTRY            drops the secret name, which would keep the inode from going away
  *
- * The name is random and serves one resize, and it counts only for threads of this process. The
- * kernel names a request's thread by its number in the namespace of the mount, and 0 if it has none
- * there: then the secret must do. The SETATTR is recognised by the thread, the inode and the size.
+ * The name serves one resize, and it counts only for threads of this process (`own-requests.ts`). The
+ * SETATTR is recognised by the thread, the inode and the size.
  *
  * Races that remain:
  * - A program that extends the file between the rollback and the SETATTR loses the extension, as
@@ -29,14 +28,13 @@
  *   forgotten the inode or a later change is written back.
  * - A daemon that is not root needs the right to write to the file.
  */
-import { randomBytes } from 'node:crypto'
-import { existsSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { FsError } from '../../errors.ts'
 import type { AttributeChanges, Attributes, Caller, Ino } from '../../fs/operations.ts'
 import type { ResizeRequests } from './edge.ts'
 import { setTimes, truncatePath } from './libc.ts'
 import type { Notifications } from './notifications.ts'
+import { isOwnThread, secretName } from './own-requests.ts'
 import { ROOT_INO } from './protocol.ts'
 
 interface Resize {
@@ -58,7 +56,6 @@ const TAKING_MS = 5
 export class Resizes implements ResizeRequests {
   readonly #pending = new Map<string, Resize>()
   readonly #adoptions = new Map<Ino, Attributes>()
-  readonly #threadsAreKnown = ownThreadsAreKnown()
 
   get isAny(): boolean {
     return this.#pending.size > 0
@@ -67,26 +64,26 @@ export class Resizes implements ResizeRequests {
   findTarget(parent: Ino, name: string, caller: Caller): Ino | undefined {
     if (this.#pending.size === 0 || parent !== ROOT_INO) return undefined
     const resize = this.#pending.get(name)
-    return resize !== undefined && this.#isOwnThread(caller) ? resize.ino : undefined
+    return resize !== undefined && isOwnThread(caller) ? resize.ino : undefined
   }
 
   async isOwnQuestion(ino: Ino, caller: Caller): Promise<boolean> {
     const resize = this.#find(ino)
-    if (resize === undefined || !this.#isOwnThread(caller)) return false
+    if (resize === undefined || !isOwnThread(caller)) return false
     await resize.notifications.dropAttributes(ino)
     return true
   }
 
   isOurs(ino: Ino, size: number | undefined, caller: Caller): boolean {
     const resize = this.#find(ino)
-    if (resize === undefined || resize.size !== size || !this.#isOwnThread(caller)) return false
+    if (resize === undefined || resize.size !== size || !isOwnThread(caller)) return false
     if (resize.onTaken !== undefined) setTimeout(resize.onTaken, TAKING_MS)
     return true
   }
 
   adopted(ino: Ino, { size, mtime }: AttributeChanges, caller: Caller): Attributes | undefined {
     const attributes = this.#adoptions.get(ino)
-    if (attributes === undefined || !this.#isOwnThread(caller)) return undefined
+    if (attributes === undefined || !isOwnThread(caller)) return undefined
     const isIt = size === undefined ? mtime === attributes.mtimeNs : size === attributes.size
     return isIt ? attributes : undefined
   }
@@ -124,7 +121,7 @@ export class Resizes implements ResizeRequests {
   }
 
   async #withName(resize: Resize, work: (name: string) => Promise<void>): Promise<void> {
-    const name = `.oatomic-resize-${randomBytes(16).toString('hex')}`
+    const name = secretName('resize')
     this.#pending.set(name, resize)
     try {
       await work(name)
@@ -133,22 +130,9 @@ export class Resizes implements ResizeRequests {
       await resize.notifications.dropEntry(ROOT_INO, name)
     }
   }
-
-  #isOwnThread({ pid }: Caller): boolean {
-    return pid === 0 || !this.#threadsAreKnown || existsSync(`/proc/self/task/${String(pid)}`)
-  }
 }
 
 async function truncate(path: string, size: number): Promise<void> {
   const errno = await truncatePath(path, size)
   if (errno !== 0) throw new FsError('EIO', `truncate(2) has failed with errno ${errno}`)
-}
-
-/** Whether /proc counts processes as this process does. */
-function ownThreadsAreKnown(): boolean {
-  try {
-    return readlinkSync('/proc/self') === String(process.pid)
-  } catch {
-    return false
-  }
 }

@@ -115,6 +115,7 @@ export class KernelSession implements Transport {
         filesystem,
         timeouts: timeouts ?? LONG_TIMEOUTS,
         resizes: this.#link.resizes,
+        writeBacks: this.#link.writeBacks,
         initialise: (offer) => this.#initialise(handshake, offer),
         features: () => handshake.features,
       },

@@ -3,6 +3,8 @@ import type { KernelCache } from '../../fs/operations.ts'
 /** The kernel's cache where the kernel has none. */
 export const UNCACHED: KernelCache = {
   invalidate: async () => undefined,
+  writeBack: async () => undefined,
+  endWriteBacks: async () => undefined,
   resize: async () => undefined,
   dropAttributes: () => undefined,
   dropAttributesLater: async () => undefined,

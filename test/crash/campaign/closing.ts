@@ -7,6 +7,7 @@
 import { CALLER } from '../../support/volume.ts'
 import { handle as openHandle, publishing } from '../file-steps.ts'
 import { isAtomicNode } from '../model.ts'
+import { abandon } from '../transaction-steps.ts'
 import { type Kernel, deliverNode } from './kernel.ts'
 
 export type End = 'running' | 'exited' | 'died'
@@ -26,6 +27,13 @@ export async function closeDescriptor(kernel: Kernel, name: string, end: End): P
   else processes.mapping.delete(pid)
   const isOpen = world.handlesOf(handle.node).some(({ holders }) => holders.size > 0)
   processes.otherWriter = isOpen
+  const isHolding = world.handlesOf(handle.node).some(({ holders }) => holders.has(process))
+  if (isHolding) processes.holding.add(pid)
+  else processes.holding.delete(pid)
+  const transaction = session.transactions.get(ino)
+  if (transaction?.owner === name && transaction.pid === pid && (end !== 'running' || !isHolding)) {
+    giveUp(kernel, name, ino)
+  }
   const flush = (): unknown => session.fs.flush(fh, { ...CALLER, pid })
   kernel.ends.set(name, end)
   if (!isAtomicNode(session.oracle.live, ino)) {
@@ -34,7 +42,15 @@ export async function closeDescriptor(kernel: Kernel, name: string, end: End): P
   }
   await flush()
   const isLast = !isOpen && world.handlesOf(handle.node).length === 1
-  if (end === 'died' && isLast) session.staged.delete(ino)
+  if (end !== 'died' || !isLast) return
+  giveUp(kernel, name, ino)
+  session.staged.delete(ino)
+}
+
+/** A transaction ends with its handle. */
+function giveUp({ session, world }: Kernel, name: string, ino: number): void {
+  if (session.transactions.get(ino)?.owner === name) abandon(session, ino)
+  world.handle(name).isOwner = false
 }
 
 /** RELEASE: nobody refers to the handle any more. */
@@ -43,6 +59,8 @@ export async function release(kernel: Kernel, name: string): Promise<void> {
   const { fh, ino } = openHandle(session, name)
   const { live } = session.oracle
   const isLast = world.handlesOf(world.handle(name).node).length === 1
+  giveUp(kernel, name, ino)
+  session.canceled.delete(name)
   const run = (): unknown => session.fs.release(fh)
   const policy = live.nodes.get(ino)?.xattrs.get('user.atomic.onclose') ?? 'publish'
   const isDropped = kernel.ends.get(name) === 'died' || policy === 'discard'

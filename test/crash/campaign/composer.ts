@@ -43,6 +43,7 @@ export class Composer {
     if ('missing' in refusal) return this.make(refusal.missing, refusal.path)
     if ('taken' in refusal) return this.remove(refusal.taken)
     if ('handle' in refusal) return this.bring(refusal.handle, refusal.should)
+    if ('owner' in refusal) return [this.endOf(refusal.owner)]
     if ('idle' in refusal) {
       const handle = `a${refusal.idle}`
       return [{ type: 'open', path: '/a', handle, process: refusal.idle }]
@@ -81,6 +82,13 @@ export class Composer {
     if (isMapped) return [{ type: 'unmap', handle }]
     if (known !== undefined) return [{ type: 'release', handle }]
     return should === 'gone' ? [] : [this.openingOf(handle)]
+  }
+
+  /** What ends the transaction of a handle. */
+  private endOf(handle: string): Operation {
+    const { holders, mapper } = this.world.handle(handle)
+    if (holders.size > 0) return { type: 'complete', handle }
+    return { type: mapper === undefined ? 'release' : 'unmap', handle }
   }
 
   /** A handle's name begins with the letter of its file, and may end with the process. */

@@ -20,6 +20,18 @@ const EFFECTS: Effects = {
   share: (world, { handle, process }) => {
     world.handle(handle).holders.add(process)
   },
+  start: (world, { handle }) => {
+    world.handle(handle).isOwner = true
+  },
+  startover: (world, { handle }) => {
+    world.handle(handle).isOwner = true
+  },
+  complete: (world, { handle }) => {
+    world.handle(handle).isOwner = false
+  },
+  rollback: (world, { path }) => {
+    for (const handle of world.handlesOf(world.nodeAt(path))) handle.isOwner = false
+  },
   map: (world, { handle }) => {
     world.handle(handle).mapper = [...world.handle(handle).holders][0]
   },

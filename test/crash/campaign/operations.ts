@@ -54,6 +54,11 @@ export const OPERATIONS = {
   commit: { path: 'path' },
   /** Both in one commit, by their names. */
   gather: { path: 'path', to: 'path' },
+  /** The ioctls START_ATOMIC_WRITE, START_ATOMIC_REPLACE, COMMIT_ATOMIC_WRITE and ABORT_ATOMIC_WRITE. */
+  start: { handle: 'name' },
+  startover: { handle: 'name' },
+  complete: { handle: 'name' },
+  abort: { handle: 'name' },
   xattr: { path: 'path', length: 'number', data: 'number' },
   unxattr: { path: 'path' },
   /** Gives a directory large attributes, so many KiB in all, with checkpoints that store them. */

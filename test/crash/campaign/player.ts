@@ -1,6 +1,7 @@
 /** Plays operations on a filesystem and on the model that the oracle has of it. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FilesystemOperations } from '../../../src/fs/operations.ts'
+import { invariant } from '../../../src/errors.ts'
 import { Random } from '../../support/random.ts'
 import { CALLER } from '../../support/volume.ts'
 import { expectFull } from '../expect.ts'
@@ -9,6 +10,7 @@ import * as files from '../file-steps.ts'
 import { useIsolated } from '../isolated-steps.ts'
 import { inoAt, isAtomicNode } from '../model.ts'
 import * as names from '../name-steps.ts'
+import * as transactions from '../transaction-steps.ts'
 import type { Session } from '../session.ts'
 import { closeDescriptor, endProcess, release, unmap } from './closing.ts'
 import { applyEffect } from './effects.ts'
@@ -135,6 +137,16 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
     await deliverPath(kernel, path)
     await files.rollback(kernel.session, path)
   },
+  start: async (kernel, { handle }) => startBy(kernel, handle, false),
+  startover: async (kernel, { handle }) => startBy(kernel, handle, true),
+  complete: async (kernel, { handle }) => {
+    await deliverHandle(kernel, handle)
+    await transactions.commitTransaction(kernel.session, handle, holderOf(kernel, handle))
+  },
+  abort: async (kernel, { handle }) => {
+    await deliverHandle(kernel, handle)
+    await transactions.abort(kernel.session, handle, holderOf(kernel, handle))
+  },
   commit: async (kernel, { path }) => {
     await deliverPath(kernel, path)
     await files.commit(kernel.session, path)
@@ -173,6 +185,18 @@ async function playAny<Type extends OperationType>(
 ): Promise<void> {
   const play: Play<Type> = PLAYS[operation.type]
   await play(kernel, operation)
+}
+
+async function startBy(kernel: Kernel, handle: string, replaces: boolean): Promise<void> {
+  await deliverHandle(kernel, handle)
+  await transactions.start(kernel.session, handle, holderOf(kernel, handle), replaces)
+}
+
+/** The process that uses a handle which several have. */
+function holderOf(kernel: Kernel, handle: string): number {
+  const [process] = kernel.world.handle(handle).holders
+  invariant(process !== undefined, 'a handle that is used is open')
+  return kernel.pid(process)
 }
 
 function bytes(length: number, seed: number): Uint8Array {

@@ -48,6 +48,12 @@ const TYPES: readonly OperationType[] = [
   'commit',
   'gather',
   'gather',
+  ...Array<OperationType>(3).fill('start'),
+  'startover',
+  'complete',
+  'complete',
+  'abort',
+  'abort',
   'xattr',
   'unxattr',
   'chmod',
@@ -137,6 +143,10 @@ export function randomOperation(world: World, random: Random): Operation {
     case 'rollback':
     case 'commit':
       return { type, path }
+    case 'start':
+    case 'startover':
+    case 'complete':
+    case 'abort':
     case 'map':
     case 'deliver':
     case 'unmap':

@@ -9,6 +9,8 @@ export type Refusal =
   | { readonly taken: string }
   /** A handle is not in the state that it should be in. */
   | { readonly handle: string; readonly should: HandleState }
+  /** A handle should have no open transaction. */
+  | { readonly owner: string }
   /** A process should have something open. */
   | { readonly idle: number }
   | { readonly impossible: string }
@@ -74,11 +76,17 @@ export function refusalOf(world: World, operation: Operation): Refusal | undefin
       return world.isTight ? { impossible: 'no space' } : file(world, operation.path)
     case 'isolated':
       return closed(world, operation.path)
+    case 'start':
+    case 'startover':
+    case 'complete':
+    case 'abort':
+      return transactable(world, operation.handle)
     case 'rollback':
-    case 'commit':
       return file(world, operation.path)
+    case 'commit':
+      return free(world, operation.path)
     case 'gather':
-      return file(world, operation.path) ?? file(world, operation.to)
+      return free(world, operation.path) ?? free(world, operation.to)
     case 'atomic':
     case 'onclose':
     case 'xattr':
@@ -146,6 +154,21 @@ function absent(world: World, path: string): Refusal | undefined {
 function open(world: World, handle: string): Refusal | undefined {
   const isOpen = (world.handles.get(handle)?.holders.size ?? 0) > 0
   return isOpen ? undefined : { handle, should: 'open' }
+}
+
+function transactable(world: World, handle: string): Refusal | undefined {
+  const refusal = open(world, handle)
+  if (refusal !== undefined) return refusal
+  const owner = world.ownerOf(world.handle(handle).node)
+  return owner === undefined || owner === handle ? undefined : { owner }
+}
+
+/** A file that may be published by its name. */
+function free(world: World, path: string): Refusal | undefined {
+  const refusal = file(world, path)
+  if (refusal !== undefined) return refusal
+  const owner = world.ownerOf(world.nodeAt(path))
+  return owner === undefined ? undefined : { owner }
 }
 
 function gone(world: World, handle: string): Refusal | undefined {

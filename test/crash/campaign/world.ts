@@ -7,6 +7,8 @@ export interface WorldHandle {
   readonly holders: Set<number>
   /** Who has the file mapped through it. */
   mapper: number | undefined
+  /** Whether a transaction was begun through it, and may still be open. */
+  isOwner: boolean
 }
 
 const ROOT = 0
@@ -61,6 +63,12 @@ export class World {
     return handle
   }
 
+  /** The handle that has an open transaction of a file. */
+  ownerOf(node: number): string | undefined {
+    const owner = [...this.handles].find(([, handle]) => handle.node === node && handle.isOwner)
+    return owner?.[0]
+  }
+
   handlesOf(node: number): WorldHandle[] {
     return [...this.handles.values()].filter((handle) => handle.node === node)
   }
@@ -110,6 +118,7 @@ export class World {
       node: this.nodeAt(path),
       holders: new Set([process]),
       mapper: undefined,
+      isOwner: false,
     })
   }
 

@@ -54,6 +54,8 @@ export async function openFaultSession(disk: DiskState, start: State): Promise<F
     oracle: new Oracle(start, () => device.log.events.length),
     handles: new Map(),
     staged: new Map(),
+    transactions: new Map(),
+    canceled: new Set(),
     openedAt: device.log.events.length,
     errors: [],
     isOver: false,

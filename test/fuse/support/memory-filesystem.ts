@@ -197,6 +197,10 @@ export class MemoryFilesystem implements FilesystemOperations {
     return this.#storeLater(node, request)
   }
 
+  writeCached(): number {
+    throw new FsError('EBADF', 'Nothing is opened by the filesystem itself')
+  }
+
   flush(): void {
     // Nothing is staged.
   }

@@ -39,12 +39,14 @@ export class DispatchBench {
   private constructor(device: MemoryDevice, opened: TestFilesystem) {
     this.device = device
     this.opened = opened
+    const link = new KernelLink()
     const handshake = new Handshake({ writebackCache: true, onAgreed: () => undefined })
     this.dispatcher = new Dispatcher({
       edge: {
         filesystem: opened.fs,
         timeouts: LONG_TIMEOUTS,
-        resizes: new KernelLink().resizes,
+        resizes: link.resizes,
+        writeBacks: link.writeBacks,
         initialise: (offer) => handshake.answer(offer),
         features: () => handshake.features,
       },

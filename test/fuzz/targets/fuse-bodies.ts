@@ -208,10 +208,7 @@ export const BODIES: ReadonlyMap<number, Body> = new Map<number, Body>([
     (random, world) =>
       new Fields()
         .u64(world.handle())
-        .u32(
-          random.pick([0, 16]),
-          random.pick([0x8008_6601, 0x4008_6602, 0x801c_581f, 0x401c_5820]),
-        )
+        .u32(random.pick([0, 16]), random.pick(IOCTLS))
         .u64(0)
         .u32(28, 28)
         .bytes(Buffer.alloc(28, random.int(256)))
@@ -221,5 +218,11 @@ export const BODIES: ReadonlyMap<number, Body> = new Map<number, Body>([
   [OPCODE.BMAP, sixteen],
   [OPCODE.SYNCFS, () => Buffer.alloc(8)],
 ])
+
+/** Of the ioctls that are known, those that come in sequences more often. */
+const IOCTLS = [
+  0x8008_6601, 0x4008_6602, 0x801c_581f, 0x401c_5820, 0x8004_f50c, 0xf501, 0xf501, 0xf501, 0xf502,
+  0xf502, 0xf505, 0xf505, 0xf519,
+]
 
 export const OPCODES: readonly number[] = [...BODIES.keys()]

@@ -115,4 +115,5 @@ const REFUSED = {
   getXattr: noXattr,
   setXattr: refuse,
   removeXattr: refuse,
+  writeCached: refuse,
 }
