@@ -3,7 +3,6 @@
  * that goes on in the background. Owns no timer: the session calls `writeBack` and `step`.
  */
 import type { Logger } from 'pino'
-import { FsError } from '../errors.ts'
 import type { Ino } from '../store/inode.ts'
 import { isAtomic } from '../store/inode.ts'
 import { discardLocked } from '../txn/discard.ts'
@@ -21,7 +20,7 @@ import { DamageLog } from './damage-log.ts'
 import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
 import { FileTable } from './file-table.ts'
-import { flagsIoctl } from './inode-flags.ts'
+import { ioctl } from './ioctl.ts'
 import * as names from './namespace.ts'
 import { NAME_LENGTH_MAX } from './names.ts'
 import type {
@@ -225,10 +224,7 @@ export class Filesystem implements FilesystemOperations {
   }
 
   ioctl(request: IoctlRequest, caller?: Caller): Awaitable<Uint8Array> {
-    const { command } = request
-    const answer = flagsIoctl(this.context, request, caller)
-    if (answer !== undefined) return answer
-    throw new FsError('ENOTTY', `ioctl 0x${command.toString(16)} is not offered`)
+    return ioctl(this.context, request, caller)
   }
 
   openDirectory(ino: Ino): FileHandle {

@@ -25,8 +25,10 @@ export function pagesMax(engine: Engine): number {
   return Math.min(PAGES_MAX, Math.floor(engine.journal.recordBlocksMax / 2))
 }
 
+/** The fork that is about to be changed. */
 export function ensureFork(engine: Engine, file: FileState): ShadowFork {
   file.shadow ??= new ShadowFork(publishedState(engine, file), file.isIsolated)
+  file.shadow.stageSeq = engine.takeStageSeq()
   return file.shadow
 }
 

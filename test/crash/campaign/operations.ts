@@ -54,6 +54,15 @@ export const OPERATIONS = {
   commit: { path: 'path' },
   /** Both in one commit, by their names. */
   gather: { path: 'path', to: 'path' },
+  /** Blocks of two files change places; with no blocks, all to the ends of both. */
+  swap: {
+    handle: 'name',
+    other: 'name',
+    at: 'number',
+    otherAt: 'number',
+    blocks: 'number',
+    durable: 'flag',
+  },
   xattr: { path: 'path', length: 'number', data: 'number' },
   unxattr: { path: 'path' },
   /** Gives a directory large attributes, so many KiB in all, with checkpoints that store them. */
