@@ -238,6 +238,17 @@ async function setFlags(fs: Opened['fs'], ino: number, flags: number): Promise<v
   await fs.ioctl({ ino, fh: 0, isDirectory: false, command: 0x4008_6602, input })
 }
 
+test('an isolated file is not exchanged', TIMEOUT, async () => {
+  const opened = await v.freshFilesystem()
+  const { fs } = opened
+  const a = await fileOf(fs, 'a', content(1, BLOCK))
+  const ino = await fileWith(fs, 'b', content(2, BLOCK))
+  await setXattr(fs, ino, 'user.atomic', 'isolated')
+  const { fh } = await fs.open(ino, v.O_RDWR, v.CALLER)
+  await refuses('EOPNOTSUPP', () => exchange(opened, a, { ino, fh }, { length: BLOCK }))
+  await refuses('EOPNOTSUPP', () => exchange(opened, { ino, fh }, a, { length: BLOCK }))
+})
+
 test('a commit is refused once the second file has changed in any way', TIMEOUT, async () => {
   const opened = await v.freshFilesystem()
   const { fs, processes } = opened
