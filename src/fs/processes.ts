@@ -370,3 +370,10 @@ export function isWriter(info: string, ino: Ino, mountIds: ReadonlySet<string>):
   if (!mountIds.has(value('mnt_id'))) return false
   return (parseInt(value('flags'), 8) & WRITE_FLAGS) !== 0
 }
+
+/** mountinfo writes a space as \040 and so on. */
+function unescape(path: string): string {
+  return path.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(parseInt(octal, 8)),
+  )
+}
