@@ -63,6 +63,7 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
       resize: () => Promise.resolve(),
       dropAttributes: () => undefined,
       dropAttributesLater: () => Promise.resolve(),
+      touch: () => Promise.resolve(),
     },
     processes: {
       state: () => 'running',
@@ -78,6 +79,8 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
       seesMapped: () => false,
       mayHaveWriter: () => Promise.resolve(true),
       isThere: () => true,
+      descriptor: () => Promise.resolve('hidden'),
+      memory: () => Promise.resolve(undefined),
     },
     options: { newFiles: 'shared', noAccessTimes: true },
     log: pino({ enabled: false }),

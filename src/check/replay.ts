@@ -65,6 +65,16 @@ export class Replay {
         for (let i = 0; i < LEAF_BLOCKS; i++) this.set(at, i, 0, 0)
         break
       }
+      case 'move':
+        for (const [i, checksum] of op.checksums.entries()) {
+          const block = op.block + i
+          this.set(op, i, block, checksum)
+          if (block < this.bitmap.bitCount) this.bitmap.set(block)
+        }
+        break
+      case 'vacate':
+        for (let i = 0; i < op.count; i++) this.set(op, i, 0, 0)
+        break
     }
   }
 

@@ -42,5 +42,9 @@ function describeOp(op: Op): string {
       return `${place}, ${op.count} blocks`
     case 'drop':
       return place
+    case 'move':
+      return `${place} block ${op.block}, ${op.checksums.length} blocks`
+    case 'vacate':
+      return `${place}, ${op.count} blocks`
   }
 }

@@ -2,8 +2,8 @@
  * The ioctls by which F2FS offers atomic writes, and which SQLite uses
  * (include/uapi/linux/f2fs.h). They are the same for every regular file, opted in or not.
  */
-import type { FsContext } from './context.ts'
-import type { Awaitable, Caller, IoctlRequest } from './operations.ts'
+import { FsError } from '../errors.ts'
+import type { IoctlHandler } from './context.ts'
 import {
   abortTransaction,
   commitTransaction,
@@ -22,21 +22,21 @@ const FEATURE_ATOMIC_WRITE = 0x0004
 
 const NOTHING = new Uint8Array(0)
 
-/** Answers the ioctl; undefined if the command is none of these. Throws FsError. */
-export function atomicIoctl(
-  context: FsContext,
-  { fh, isDirectory, command }: IoctlRequest,
-  caller: Caller | undefined,
-): Awaitable<Uint8Array> | undefined {
-  if (command === GET_FEATURES) return Uint8Array.of(FEATURE_ATOMIC_WRITE, 0, 0, 0)
-  const work = WORK.get(command)
-  if (work === undefined || isDirectory) return undefined
-  return work(context, context.files.handleInUse(fh), caller).then(() => NOTHING)
-}
-
-const WORK: ReadonlyMap<number, typeof startTransaction> = new Map([
+const WORK = [
   [START_ATOMIC_WRITE, startTransaction],
   [COMMIT_ATOMIC_WRITE, commitTransaction],
   [ABORT_ATOMIC_WRITE, abortTransaction],
   [START_ATOMIC_REPLACE, replaceInTransaction],
-])
+] as const
+
+export const ATOMIC_IOCTLS: readonly (readonly [number, IoctlHandler])[] = [
+  [GET_FEATURES, () => Uint8Array.of(FEATURE_ATOMIC_WRITE, 0, 0, 0)],
+  ...WORK.map(([command, work]): readonly [number, IoctlHandler] => [
+    command,
+    async (context, { fh, isDirectory }, caller) => {
+      if (isDirectory) throw new FsError('ENOTTY', 'Directories have no transactions of this kind')
+      await work(context, context.files.handleInUse(fh), caller)
+      return NOTHING
+    },
+  ]),
+]

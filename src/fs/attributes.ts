@@ -27,7 +27,7 @@ const SET_USER_ID = 0o4000
 const SET_GROUP_ID = 0o2000
 const GROUP_EXECUTE = 0o010
 const MODE_BITS = 0o7777
-const CAPABILITY = 'security.capability'
+export const CAPABILITY = 'security.capability'
 
 /** Who is neither root nor of any group of interest. */
 export const NOBODY: Caller = { uid: 0xffff_fffe, gid: 0xffff_fffe, pid: 0 }

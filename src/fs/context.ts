@@ -6,7 +6,7 @@ import type { Reaper } from '../txn/reaper.ts'
 import type { AccessTimes } from './access-times.ts'
 import type { FileTable } from './file-table.ts'
 import type { KernelAttributes } from './kernel-attributes.ts'
-import type { Awaitable, KernelCache } from './operations.ts'
+import type { Awaitable, Caller, IoctlRequest, KernelCache } from './operations.ts'
 import type { Processes } from './processes.ts'
 import type { References } from './references.ts'
 
@@ -31,6 +31,13 @@ export interface FsContext {
   readonly options: FilesystemOptions
   readonly log: Logger
 }
+
+/** Does what one number of ioctl(2) asks; returns what it gives back. Throws FsError. */
+export type IoctlHandler = (
+  context: FsContext,
+  request: IoctlRequest,
+  caller: Caller | undefined,
+) => Awaitable<Uint8Array>
 
 /** Runs a change of metadata in one tick, at once if the journal has room for it, else when it has. */
 export function whenRoom<Value>(

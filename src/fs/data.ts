@@ -26,6 +26,7 @@ import {
   type FileHandle,
   OPEN_ACCMODE,
   OPEN_APPEND,
+  OPEN_DSYNC,
   OPEN_EXCL,
   OPEN_RDONLY,
   OPEN_TRUNC,
@@ -153,7 +154,8 @@ export function read(
   const handle = context.files.handle(fh)
   const view = forCache ? viewForCache(context, handle, offset + lengthBytes) : handle.view
   if (!handle.keepsTime) context.accessTimes.touch(context.engine.inodes.get(view.ino))
-  if (view.sizeTaken !== undefined || mustCount(context.engine, view.ino)) {
+  const mustWaitFirst = view.replacing !== undefined || view.sizeTaken !== undefined
+  if (mustWaitFirst || mustCount(context.engine, view.ino)) {
     return readSlowly(context, view, offset, lengthBytes)
   }
   return readFile(context.engine, view, offset, lengthBytes)
@@ -165,6 +167,7 @@ async function readSlowly(
   offset: number,
   lengthBytes: number,
 ): Promise<readonly Uint8Array[]> {
+  while (file.replacing !== undefined) await file.replacing
   await file.sizeTaken
   if (mustCount(engine, file.ino)) await countHoles(engine, file.ino)
   return readFile(engine, file, offset, lengthBytes)
@@ -338,7 +341,7 @@ async function releaseNow(context: FsContext, handle: OpenFile): Promise<void> {
  * the death that follows drops it. Nobody gets to see this answer.
  */
 export async function fsync(context: FsContext, fh: FileHandle, caller?: Caller): Promise<void> {
-  const { view, isWriter } = context.files.handle(fh)
+  const { view, isWriter, flags } = context.files.handle(fh)
   if (view.isIsolated && !isWriter) {
     await flushDurably(context)
     return
@@ -349,6 +352,10 @@ export async function fsync(context: FsContext, fh: FileHandle, caller?: Caller)
     throw new FsError('EINTR', `Process ${pid} was killed, maybe in the middle of a write`)
   }
   const { engine, kernel } = context
+  // Behind a write with O_DSYNC the kernel has sent what lies in that write's own range. What others have
+  // written meanwhile it may have sent in part; as it holds the inode's lock, it has the rest.
+  const isOfWrite = (flags & OPEN_DSYNC) !== 0 && !view.isIsolated
+  if (isAtomicUpdate && isOfWrite) await kernel.invalidate(view.ino)
   const blockCount = engine.inodes.find(view.ino)?.blockCount
   await publishDurably(context, view)
   // The kernel knows the size and the times of what it has written, and not the space.

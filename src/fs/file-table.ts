@@ -25,6 +25,8 @@ export interface WritePieces {
 export interface OpenFile {
   readonly fh: FileHandle
   readonly file: FileState
+  /** Of open(2); what fcntl(2) changes later we are not told. */
+  readonly flags: number
   /** What it reads and stages: the state of the file, or one of its own if the file is isolated. */
   readonly view: FileState
   /** Processes that have opened the handle, or written through it, if the file is isolated. */
@@ -142,6 +144,7 @@ export class FileTable {
     const handle: OpenFile = {
       fh,
       file,
+      flags,
       view: isIsolated ? new FileState(ino, file) : file,
       users: new Set(),
       threads: new Set(),
@@ -189,6 +192,15 @@ export class FileTable {
     if (handle.isGivenUp) this.count(handle.file, 0, 1)
     handle.isGivenUp = false
     return handle
+  }
+
+  /** Keeps a file as if it were open, for as long as a request works on it; the result ends that. */
+  hold(file: FileState): () => void {
+    this.count(file, 1, 0)
+    return () => {
+      this.count(file, -1, 0)
+      this.settle(file)
+    }
   }
 
   writerCount(file: FileState): number {

@@ -3,8 +3,8 @@
  * that goes on in the background. Owns no timer: the session calls `writeBack` and `step`.
  */
 import type { Logger } from 'pino'
-import { FsError } from '../errors.ts'
 import type { Ino } from '../store/inode.ts'
+import { FsError } from '../errors.ts'
 import { isAtomic } from '../store/inode.ts'
 import { discardLocked } from '../txn/discard.ts'
 import type { Engine } from '../txn/engine.ts'
@@ -14,7 +14,6 @@ import { endTransaction } from '../txn/savepoints.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
 import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
-import { atomicIoctl } from './atomic-ioctls.ts'
 import { getAttributes, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
 import { copyRange } from './copy-range.ts'
@@ -23,7 +22,7 @@ import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
 import { closedArePublished } from './durable.ts'
 import { FileTable } from './file-table.ts'
-import { flagsIoctl } from './inode-flags.ts'
+import { ioctl } from './ioctl.ts'
 import * as names from './namespace.ts'
 import { NAME_LENGTH_MAX } from './names.ts'
 import type {
@@ -235,11 +234,7 @@ export class Filesystem implements FilesystemOperations {
   }
 
   ioctl(request: IoctlRequest, caller?: Caller): Awaitable<Uint8Array> {
-    const { command } = request
-    const answer =
-      flagsIoctl(this.context, request, caller) ?? atomicIoctl(this.context, request, caller)
-    if (answer !== undefined) return answer
-    throw new FsError('ENOTTY', `ioctl 0x${command.toString(16)} is not offered`)
+    return ioctl(this.context, request, caller)
   }
 
   openDirectory(ino: Ino): FileHandle {

@@ -82,7 +82,7 @@ export async function publishTogether(
 }
 
 /** The file, and those of its group that anything can be staged for. */
-function membersWith(context: FsContext, file: FileState): FileState[] {
+export function membersWith(context: FsContext, file: FileState): FileState[] {
   const { engine, files } = context
   const inode = engine.inodes.get(file.ino)
   const group = isAtomic(inode) && !isIsolated(inode) ? groupOf(context, inode) : undefined

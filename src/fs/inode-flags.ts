@@ -12,9 +12,9 @@ import {
   isDirectory,
   isFile,
 } from '../store/inode.ts'
-import { type FsContext, whenRoom } from './context.ts'
+import { type FsContext, type IoctlHandler, whenRoom } from './context.ts'
 import { Identity, isUnnamed } from './identity.ts'
-import type { Awaitable, Caller, IoctlRequest } from './operations.ts'
+import type { Awaitable, Caller } from './operations.ts'
 import { assertOwns } from './permission.ts'
 
 const GET_FLAGS = 0x8008_6601
@@ -37,25 +37,21 @@ const BITS = [
 const PROTECTED = INODE_IMMUTABLE | INODE_APPEND_ONLY
 const OWN = BITS.reduce((all, [own]) => all | own, 0)
 
-/** Answers the ioctl; undefined if the command is none of these. Throws FsError. */
-export function flagsIoctl(
-  context: FsContext,
-  { ino, command, input }: Pick<IoctlRequest, 'ino' | 'command' | 'input'>,
-  caller?: Caller,
-): Awaitable<Uint8Array> | undefined {
-  const inode = context.engine.inodes.get(ino)
-  switch (command) {
-    case GET_FLAGS:
-      return answer(inode, 1, FLAGS_SIZE)
-    case GET_XFLAGS:
-      return answer(inode, 2, FSXATTR_SIZE)
-    case SET_FLAGS:
-      return setFlags(context, inode, read(input, 1, FLAGS_SIZE), caller)
-    case SET_XFLAGS:
-      return setFlags(context, inode, read(input, 2, FSXATTR_SIZE), caller)
-    default:
-      return undefined
-  }
+/** Each with the column of `BITS` and the size of its argument. */
+export const FLAGS_IOCTLS: readonly (readonly [command: number, handler: IoctlHandler])[] = [
+  [GET_FLAGS, getter(1, FLAGS_SIZE)],
+  [GET_XFLAGS, getter(2, FSXATTR_SIZE)],
+  [SET_FLAGS, setter(1, FLAGS_SIZE)],
+  [SET_XFLAGS, setter(2, FSXATTR_SIZE)],
+]
+
+function getter(column: 1 | 2, sizeBytes: number): IoctlHandler {
+  return ({ engine }, { ino }) => answer(engine.inodes.get(ino), column, sizeBytes)
+}
+
+function setter(column: 1 | 2, sizeBytes: number): IoctlHandler {
+  return (context, { ino, input }, caller) =>
+    setFlags(context, context.engine.inodes.get(ino), read(input, column, sizeBytes), caller)
 }
 
 function answer(inode: Inode, column: 1 | 2, sizeBytes: number): Uint8Array {

@@ -133,6 +133,8 @@ export interface IoctlRequest {
   /** Whether the handle is that of a directory. */
   readonly isDirectory: boolean
   readonly command: number
+  /** Where the argument lies in the caller's memory. */
+  readonly address?: bigint
   readonly input: Uint8Array
 }
 
@@ -292,6 +294,10 @@ export interface KernelCache {
   dropAttributes(ino: Ino): void
   /** The same at any time, a little later. */
   dropAttributesLater(ino: Ino): Promise<void>
+  /**
+   * Has the kernel set times, which it owns like sizes; it sends them back as any utimensat(2). The kernel must not hold the inode's lock until this is done.
+   */
+  touch?(attributes: Pick<Attributes, 'ino' | 'atimeNs' | 'mtimeNs'>): Promise<void>
 }
 
 export interface ResizeHow {

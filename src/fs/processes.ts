@@ -7,6 +7,13 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync } 
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Ino } from '../store/inode.ts'
 import { type Credentials, readCredentials } from './credentials.ts'
+import {
+  type Descriptor,
+  findDescriptor,
+  mountIdsOfDevice,
+  mountsIn,
+  readMemory,
+} from './descriptors.ts'
 
 /** `unknown`: another user's process that /proc hides, or one in another pid namespace. */
 export type ProcessState = 'running' | 'exited' | 'died' | 'unknown'
@@ -50,6 +57,10 @@ export interface Processes {
   mayHaveWriter(ino: Ino, likely: readonly number[]): Promise<boolean>
   /** Whether a thread has a number that is still taken. */
   isThere(pid: number): boolean
+  /** What a number of a thread's open files refers to. */
+  descriptor(pid: number, descriptor: number): Promise<Descriptor>
+  /** Bytes of a thread's memory; undefined where they cannot be seen. */
+  memory(pid: number, address: bigint, lengthBytes: number): Promise<Uint8Array | undefined>
 }
 
 /** How often a process that is between two programs is looked at again. */
@@ -139,6 +150,8 @@ export function hasSharedMapping(maps: string, ino: Ino): boolean {
  */
 export class ProcFilesystem implements Processes {
   private readonly mountpoint: string
+  /** What is mounted, as `major:minor`; unknown before it is. */
+  device: string | undefined
 
   constructor(mountpoint: string) {
     this.mountpoint = mountpoint
@@ -245,6 +258,14 @@ export class ProcFilesystem implements Processes {
     }
   }
 
+  descriptor(pid: number, descriptor: number): Promise<Descriptor> {
+    return findDescriptor(pid, descriptor, this.device)
+  }
+
+  memory(pid: number, address: bigint, lengthBytes: number): Promise<Uint8Array | undefined> {
+    return readMemory(pid, address, lengthBytes)
+  }
+
   /** Ids of all places where this filesystem is mounted: bind mounts have their own. */
   private mountIds(): Set<string> {
     const path = Buffer.from(this.mountpoint).toString('latin1')
@@ -258,9 +279,7 @@ export class ProcFilesystem implements Processes {
  */
 export function mountIdsOf(mountinfo: string, mountpoint: string): Set<string> {
   const device = deviceOf(mountinfo, mountpoint)
-  if (device === undefined) return new Set()
-  const mounts = mountsIn(mountinfo).filter((fields) => fields[2] === device)
-  return new Set(mounts.map(([id]) => id ?? ''))
+  return device === undefined ? new Set() : mountIdsOfDevice(mountinfo, device)
 }
 
 /** Whether `/proc/PID/mountinfo` has a mount of a device that is mapped to other ids. */
@@ -269,10 +288,6 @@ export function hasMapped(mountinfo: string, device: string): boolean {
     (fields) => fields[2] === device && fields[5]?.split(',').includes('idmapped') === true,
   )
 }
-
-/** `id parent device root mountpoint options …` of each mount. */
-const mountsIn = (mountinfo: string): string[][] =>
-  mountinfo.split('\n').map((line) => line.split(' '))
 
 function deviceOf(mountinfo: string, mountpoint: string): string | undefined {
   return mountsIn(mountinfo).findLast((fields) => unescape(fields[4] ?? '') === mountpoint)?.[2]

@@ -4,7 +4,14 @@
  * to say; every call here throws FsError EPERM, as local filesystems do.
  */
 import { FsError } from '../errors.ts'
-import { INODE_APPEND_ONLY, INODE_IMMUTABLE, type Ino, type Inode } from '../store/inode.ts'
+import {
+  INODE_APPEND_ONLY,
+  INODE_IMMUTABLE,
+  type Ino,
+  type Inode,
+  isIsolated,
+} from '../store/inode.ts'
+import type { Engine } from '../txn/engine.ts'
 import type { FsContext } from './context.ts'
 import {
   type AttributeChanges,
@@ -25,6 +32,16 @@ const has = (inode: Inode, flags: number): boolean => (inode.flags & flags) !== 
 /** Before the content changes in any way but by appending. */
 export function assertMutable(inode: Inode): void {
   refuseIf(has(inode, PROTECTED), `Inode ${inode.ino}`)
+}
+
+/**
+ * Before published blocks of a file change places with others: everything that does so asks here. What
+ * may not move is refused here, too.
+ */
+export function assertRemappable(engine: Engine, inode: Inode): void {
+  assertMutable(inode)
+  if (!isIsolated(inode) && !engine.versions.has(inode.ino)) return
+  throw new FsError('EOPNOTSUPP', `Inode ${inode.ino} is isolated; it can only be written`)
 }
 
 /** Before a file is opened in this way. */

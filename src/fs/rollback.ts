@@ -86,6 +86,22 @@ function shrinkAfter(context: FsContext, file: FileState, before: number): () =>
   return begin
 }
 
+/**
+ * Has the kernel take over a size that has changed behind its back. Whoever asks for attributes or reads
+ * waits for it. Requires: the kernel does not hold the inode's lock while it waits for this.
+ */
+export async function showSize(context: FsContext, file: FileState, before: number): Promise<void> {
+  const size = currentSize(context.engine, file)
+  if (size === before) return
+  if (size < before) {
+    const begin = shrinkAfter(context, file, before)
+    begin()
+    await file.resizing
+  } else {
+    await restoreSize(context, file, before)
+  }
+}
+
 async function shrink(context: FsContext, file: FileState, before: number): Promise<void> {
   let onTaken = nothing
   const sizeTaken = new Promise<void>((resolve) => {

@@ -30,7 +30,24 @@ export function commitBlocksMax(ringBlockCount: number): number {
 /** More than the blocks of any ring that this program makes. */
 const PARTS_MAX = 0xffff
 const GENERATION_MAX = 0xffff_fffe
-const CODES = { put: 1, del: 2, page: 3, remap: 4, unmap: 5, drop: 6, share: 7 } as const
+const CODES = {
+  put: 1,
+  del: 2,
+  page: 3,
+  remap: 4,
+  unmap: 5,
+  drop: 6,
+  share: 7,
+  move: 8,
+  vacate: 9,
+} as const
+
+/** Operations that map consecutive blocks, by code. */
+const MAPPING: ReadonlyMap<number, 'remap' | 'share' | 'move'> = new Map([
+  [CODES.remap, 'remap'],
+  [CODES.share, 'share'],
+  [CODES.move, 'move'],
+])
 
 /** A record's fields apart from its operations. Positions are blocks since the volume was made. */
 export interface RecordHeader {
@@ -65,8 +82,10 @@ export function opSize(op: Op): number {
       return 1 + 8 + 4 + 4 + 4 + 4
     case 'remap':
     case 'share':
+    case 'move':
       return 1 + 8 + 4 + 4 + 4 + 4 + 4 * op.checksums.length
     case 'unmap':
+    case 'vacate':
       return 1 + 8 + 4 + 4 + 4
     case 'drop':
       return 1 + 8 + 4 + 4
@@ -129,7 +148,7 @@ function encodeOp(out: ByteWriter, op: Op): void {
   out.u32(op.generation)
   out.u32(op.fileBlock)
   if (op.type === 'drop') return
-  if (op.type === 'unmap') {
+  if (op.type === 'unmap' || op.type === 'vacate') {
     out.u32(op.count)
   } else if (op.type === 'page') {
     out.u32(op.block)
@@ -208,11 +227,12 @@ function decodeOp(input: ByteReader, pages: { bytes: Uint8Array; at: number }): 
   }
   if (code === CODES.drop) return { type: 'drop', ...place }
   if (code === CODES.unmap) return { type: 'unmap', ...place, count: input.u32() }
+  if (code === CODES.vacate) return { type: 'vacate', ...place, count: input.u32() }
   const block = input.u32()
-  if (code === CODES.remap || code === CODES.share) {
+  const type = MAPPING.get(code)
+  if (type !== undefined) {
     const checksums = new Uint32Array(input.bounded('u32', input.remaining / 4, 'a count'))
     for (let i = 0; i < checksums.length; i++) checksums[i] = input.u32()
-    const type = code === CODES.remap ? 'remap' : 'share'
     return { type, ...place, block, checksums }
   }
   if (code !== CODES.page) throw new FsError('EIO', `A ring record has operation ${code}`)

@@ -2,9 +2,11 @@
  * One mount from its begin to its end: the volume is opened and recovered, the filesystem put on it,
  * the kernel connected; when the mount is gone, everything is made durable and the volume closed.
  */
+import { stat } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { FsError } from '../errors.ts'
 import { Filesystem } from '../fs/filesystem.ts'
+import { formatDevice } from '../fs/descriptors.ts'
 import type { KernelCache } from '../fs/operations.ts'
 import { ProcFilesystem } from '../fs/processes.ts'
 import { KernelLink } from '../fuse/kernel/kernel-link.ts'
@@ -78,11 +80,13 @@ export class Session {
     reportRecovery(volume.report, log)
     try {
       const link = options.transport === 'fuse-native' ? undefined : new KernelLink()
-      const filesystem = makeFilesystem(volume, link ?? UNCACHED, options)
+      const processes = new ProcFilesystem(mountpoint)
+      const filesystem = makeFilesystem(volume, link ?? UNCACHED, processes, options)
       volume.engine.health.onFailure((reason) => {
         log.fatal({ err: reason }, 'a write to the disk failed; the volume is now read-only')
       })
       const kernel = await startTransport(filesystem, volume, link, options)
+      processes.device = formatDevice((await stat(mountpoint)).dev)
       const background = new Background(filesystem, log)
       const ended = kernel.ended
         .catch((error: unknown) => {
@@ -137,13 +141,14 @@ async function openVolume(options: SessionOptions, disk: DiskWatch): Promise<Vol
 function makeFilesystem(
   volume: VolumeAtPath,
   kernel: KernelCache,
+  processes: ProcFilesystem,
   options: SessionOptions,
 ): Filesystem {
   return new Filesystem({
     engine: volume.engine,
     orphans: volume.orphans,
     kernel,
-    processes: new ProcFilesystem(options.mountpoint),
+    processes,
     scrubber: makeScrubber(volume, options.log),
     options: {
       newFiles: options.newFiles,

@@ -162,9 +162,16 @@ export class Allocator {
     return operations
   }
 
-  /** The checkpoint is durable. */
+  /**
+   * The checkpoint is durable. Recovery knows nothing of who has borrowed a block, so one that its last
+   * owner lost and a copy then got is listed as freed and mapped again.
+   */
   release(): void {
-    for (const run of this.releasing) this.used.clearRun(run.start, run.count)
+    for (const { start, count } of this.releasing) {
+      for (let block = start; block < start + count; block++) {
+        if (!this.mapped.has(block)) this.used.clear(block)
+      }
+    }
     this.releasing = []
   }
 

@@ -15,6 +15,8 @@ export type Op =
   | ShareOp
   | UnmapOp
   | DropOp
+  | MoveOp
+  | VacateOp
 
 interface MapOp {
   readonly ino: Ino
@@ -55,13 +57,29 @@ export interface DropOp extends MapOp {
   readonly type: 'drop'
 }
 
+/**
+ * Blocks become part of the file that leave another place with the same commit: they have as many owners
+ * as before. Their content may still be in the ring. Behind all other operations on maps of a commit.
+ */
+export interface MoveOp extends MapOp {
+  readonly type: 'move'
+  readonly block: BlockNo
+  readonly checksums: Uint32Array
+}
+
+/** Blocks of the file become a hole, and are at another place with the same commit. */
+export interface VacateOp extends MapOp {
+  readonly type: 'vacate'
+  readonly count: number
+}
+
 /** Kinds of keys that commits set and delete; checkpoints write the others. */
 const COMMITTED_KEYS = 'IDXOP'
 
 /** File blocks that an operation is about; a leaf's for `drop`. */
-export function blockCountOf(op: PageOp | RemapOp | ShareOp | UnmapOp | DropOp): number {
-  if (op.type === 'remap' || op.type === 'share') return op.checksums.length
-  return op.type === 'unmap' ? op.count : 1
+export function blockCountOf(op: Exclude<Op, { readonly key: string }>): number {
+  if ('checksums' in op) return op.checksums.length
+  return op.type === 'unmap' || op.type === 'vacate' ? op.count : 1
 }
 
 /**
@@ -77,7 +95,7 @@ export function checkOp(op: Op, blockCount: number): void {
   if (op.fileBlock + count > FILE_BLOCKS_MAX) throw impossible(op, 'so long a file')
   // Only what is mapped is unmapped, so this bounds the work as well.
   if (count > blockCount) throw impossible(op, `${count} blocks`)
-  if (op.type === 'unmap' || op.type === 'drop') return
+  if (op.type === 'unmap' || op.type === 'vacate' || op.type === 'drop') return
   if (op.block === 0 || op.block + count > blockCount) throw impossible(op, `block ${op.block}`)
 }
 

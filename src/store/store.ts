@@ -12,11 +12,13 @@ import { HomeWrites } from './home-writes.ts'
 import { LEAF_BLOCKS } from './leaf.ts'
 import { Metadata } from './metadata.ts'
 import {
+  type MoveOp,
   type Op,
   type PageOp,
   type RemapOp,
   type ShareOp,
   type UnmapOp,
+  type VacateOp,
   blockCountOf,
 } from './ops.ts'
 import { Shares } from './shares.ts'
@@ -60,6 +62,11 @@ export class Store {
       const slot = fileBlock % LEAF_BLOCKS
       if (slot === 0) leaf = map.ensureLeaf(fileBlock)
       const old = leaf.block(slot)
+      if (op.type === 'move' || op.type === 'vacate') {
+        // What leaves a place here has its owner at another place.
+        if (old !== 0 && !this.allocator.isMapped(old)) throw contradiction(old)
+        continue
+      }
       const block = op.type === 'unmap' ? 0 : op.block + i
       if (old !== 0) this.prepareOld(op, old, block, freed)
       if (block !== 0 && block !== old) this.prepareNew(op, fileBlock, block)
@@ -112,6 +119,12 @@ export class Store {
         break
       case 'drop':
         this.maps.get(op.ino, op.generation).dropLeaf(op.fileBlock)
+        break
+      case 'move':
+        this.applyMove(op)
+        break
+      case 'vacate':
+        this.applyVacate(op)
         break
     }
   }
@@ -166,6 +179,20 @@ export class Store {
       if (this.allocator.isMapped(block)) this.shares.add(block)
       else this.allocator.map(block)
     }
+  }
+
+  /** A block that no map had, as on a damaged volume, is at least not given to anybody else. */
+  private applyMove(op: MoveOp): void {
+    const map = this.maps.get(op.ino, op.generation)
+    for (const [i, checksum] of op.checksums.entries()) {
+      map.set(op.fileBlock + i, op.block + i, checksum)
+      if (!this.allocator.isMapped(op.block + i)) this.allocator.map(op.block + i)
+    }
+  }
+
+  private applyVacate(op: VacateOp): void {
+    const map = this.maps.get(op.ino, op.generation)
+    for (let i = 0; i < op.count; i++) map.set(op.fileBlock + i, 0, 0)
   }
 
   private applyUnmap(op: UnmapOp): void {

@@ -12,7 +12,7 @@ import {
   encodeInode,
 } from '../store/inode.ts'
 import { direntKey, inodeKey, orphanKey, pendingMapKey, xattrKey } from '../store/keys.ts'
-import type { Op } from '../store/ops.ts'
+import type { Op, PageOp } from '../store/ops.ts'
 import { opSize } from '../journal/record.ts'
 import type { ByteRanges } from './byte-ranges.ts'
 import type { Inodes } from './inodes.ts'
@@ -97,6 +97,13 @@ export class Change {
   push(op: Op): void {
     this.bytes += opSize(op)
     this.ops.push(op)
+  }
+
+  /** The pages of a file so far, by file block. */
+  pagesOf(ino: Ino): ReadonlyMap<number, PageOp> {
+    const pages = new Map<number, PageOp>()
+    for (const op of this.ops) if (op.type === 'page' && op.ino === ino) pages.set(op.fileBlock, op)
+    return pages
   }
 
   /** Size of the operations so far in a record, without the inodes. */

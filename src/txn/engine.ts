@@ -45,6 +45,7 @@ export class Engine {
   readonly versions: Versions
   private readonly sharedClock: SharedClock
   private readonly inodeCounter: InodeCounter
+  private stageCount = 0
   /** Told of a map that a truncation replaced, to be freed in the background. */
   onMapReplaced: (ino: Ino, generation: number) => void = () => undefined
   /** Told of an isolated file that is published, and how it was before. */
@@ -72,6 +73,11 @@ export class Engine {
   /** The kernel has given a file this time; no change after it gets an earlier one. */
   hearTime(timeNs: bigint): void {
     this.sharedClock.hear(timeNs)
+  }
+
+  /** A number for a change of what is staged, never one twice while the volume is open. */
+  takeStageSeq(): number {
+    return ++this.stageCount
   }
 
   /** Tells of damage; returns the error that answers the reader. */

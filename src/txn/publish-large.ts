@@ -7,8 +7,9 @@
  *   3. records fill generation N+1: blocks that stay, and blocks that were spilled. Checkpoints may
  *      move them to the index meanwhile.
  *   4. one commit: the pages, and the inode with generation N+1, the new size and times; and the same
- *      of other files that are published together with this one. Pages go home in place as ever, so that publishing takes no space that was not set
- *      aside; where one replaces a published block, both generations have that block.
+ *      of other files that are published together with this one. Pages go home in place as ever, so
+ *      that publishing takes no space that was not set aside; where one replaces a published block,
+ *      both generations have that block.
  *   5. generation N is freed, apart from the blocks that N+1 has too.
  *
  * A crash before 4 leaves the old file and an unfinished generation N+1, which recovery frees before
@@ -18,6 +19,7 @@
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
+import type { Ino } from '../store/inode.ts'
 import { MapRuns, type NewMap, type Staged, mapType } from './publish-ops.ts'
 import { releaseMap } from './release-map.ts'
 import { type FileState, HOLE, type ShadowFork } from './shadow-fork.ts'
@@ -30,15 +32,19 @@ const LEAVES_PER_RECORD = 16
 export async function writeNewMap(engine: Engine, { file, fork }: Staged): Promise<NewMap> {
   await settle(engine, [fork]) // 1.
   const generation = engine.inodes.get(file.ino).mapGeneration + 1
-  await commitSmall(engine, (change) => {
-    change.putPendingMap(file.ino, generation) // 2.
-  })
-  const filled = await fillGeneration(engine, file, fork, generation) // 3.
-  return { generation, ...filled }
+  const leaves = await mappedLeaves(engine, file)
+  const fill = (leafIndex: number): MapRuns => mergedRuns(engine, file, fork, leafIndex)
+  const blockCount = await fillGeneration(engine, file.ino, generation, leaves, fill) // 2., 3.
+  const isTouched = (leafIndex: number): boolean =>
+    fork.spilled.has(leafIndex) || (leafIndex + 1) * LEAF_BLOCKS > fork.cutBlock
+  return { generation, blockCount, touchedLeaves: [...new Set(leaves)].filter(isTouched) }
 }
 
 /** Step 5. Requires: the caller holds the file's lock. */
-export async function releaseOldMap(engine: Engine, { file, newMap }: Staged): Promise<void> {
+export async function releaseOldMap(
+  engine: Engine,
+  { file, newMap }: Pick<Staged, 'file' | 'newMap'>,
+): Promise<void> {
   if (newMap === undefined) return
   const old = newMap.generation - 1
   await releaseMap(engine, file.ino, old, newMap.generation)
@@ -54,30 +60,36 @@ async function commitSmall(engine: Engine, fill: (change: Change) => void): Prom
   engine.commit(change)
 }
 
-/** Writes the new map. */
-async function fillGeneration(
+/** Leaves of a file that map something, published or spilled. */
+export async function mappedLeaves(engine: Engine, file: FileState): Promise<readonly number[]> {
+  const { mapGeneration } = engine.inodes.get(file.ino)
+  const published = await engine.store.maps.get(file.ino, mapGeneration).existingLeaves(0)
+  return [...(file.shadow?.spilled.keys() ?? []), ...published]
+}
+
+/** Writes a new map, as `runsOf` says what each leaf is to map; returns how many blocks it has. */
+export async function fillGeneration(
   engine: Engine,
-  file: FileState,
-  fork: ShadowFork,
+  ino: Ino,
   generation: number,
-): Promise<Omit<NewMap, 'generation'>> {
-  const inode = engine.inodes.get(file.ino)
-  const old = engine.store.maps.get(file.ino, inode.mapGeneration)
-  const leaves = new Set([...fork.spilled.keys(), ...(await old.existingLeaves(0))])
+  leaves: readonly number[],
+  runsOf: (leafIndex: number) => MapRuns,
+): Promise<number> {
+  await commitSmall(engine, (change) => {
+    change.putPendingMap(ino, generation)
+  })
   let blockCount = 0
-  const ordered = [...leaves].toSorted((a, b) => a - b)
+  const ordered = [...new Set(leaves)].toSorted((a, b) => a - b)
   for (let i = 0; i < ordered.length; i += LEAVES_PER_RECORD) {
     await commitSmall(engine, (change) => {
       for (const leafIndex of ordered.slice(i, i + LEAVES_PER_RECORD)) {
-        const runs = mergedRuns(engine, file, fork, leafIndex)
-        runs.push(change, file.ino, generation)
+        const runs = runsOf(leafIndex)
+        runs.push(change, ino, generation)
         blockCount += runs.blockCount
       }
     })
   }
-  const isTouched = (leafIndex: number): boolean =>
-    fork.spilled.has(leafIndex) || (leafIndex + 1) * LEAF_BLOCKS > fork.cutBlock
-  return { blockCount, touchedLeaves: ordered.filter(isTouched) }
+  return blockCount
 }
 
 /**

@@ -16,6 +16,10 @@ export interface PublishOptions {
   readonly ends?: Transaction | undefined
   /** Further changes for the same commit. */
   readonly also?: (change: Change) => void
+  /** Operations that come behind all others on maps, when every page has its block. */
+  readonly last?: (change: Change) => void
+  /** What both take of a record, in bytes, if it is more than a rename takes. */
+  readonly moreBytes?: number
 }
 
 export interface NewMap {
@@ -43,12 +47,22 @@ export function pushMapChange(engine: Engine, staged: Staged, change: Change): v
     pushCuts(engine, file, fork, cutLeaves, change, draft)
     pushSpilled(engine, file, fork, change, draft)
   } else {
-    change.removePendingMap(file.ino, newMap.generation)
-    change.putPendingMap(file.ino, draft.mapGeneration)
-    draft.mapGeneration = newMap.generation
-    draft.blockCount = newMap.blockCount
+    pushNewMap(change, file.ino, newMap)
   }
   finishInode(engine, fork, draft)
+}
+
+/** A map that is written already becomes the file's. */
+export function pushNewMap(
+  change: Change,
+  ino: Ino,
+  { generation, blockCount }: NonNullable<Staged['newMap']>,
+): void {
+  const draft = change.inode(ino)
+  change.removePendingMap(ino, generation)
+  change.putPendingMap(ino, draft.mapGeneration)
+  draft.mapGeneration = generation
+  draft.blockCount = blockCount
 }
 
 /** The same of an operation that is no record yet: its pages, and room for an inode. */
@@ -145,7 +159,7 @@ export function commitPages(
   engine: Engine,
   all: readonly Staged[],
   change: Change,
-  soon: boolean,
+  { soon, last }: PublishOptions,
 ): void {
   // Nothing may fail once blocks are allocated.
   for (const { file, fork } of all) readLeaves(engine, file, fork, change.inode(file.ino))
@@ -153,6 +167,7 @@ export function commitPages(
   for (const staged of all) releaseRooms(engine, staged)
   for (const { file, fork } of all) pushPages(engine, file, fork, change)
   try {
+    last?.(change)
     engine.commit(change, soon)
   } catch (error) {
     if (error instanceof FsError) for (const { fork } of all) fork.broken ??= error
@@ -200,22 +215,31 @@ export function mapType(
   return owned === fork.spilledBlock(fileBlock) ? 'remap' : 'share'
 }
 
+type MapType = 'remap' | 'share' | 'move'
+
 /** Joins mapped blocks to operations, as few as the layout allows. */
 export class MapRuns {
+  private readonly countMax: number
   private readonly runs: {
-    readonly type: 'remap' | 'share'
+    readonly type: MapType
     readonly fileBlock: number
     readonly block: number
     readonly checksums: number[]
   }[] = []
   blockCount = 0
 
-  add(type: 'remap' | 'share', fileBlock: number, block: number, checksum: number): void {
+  /** Operations have at most so many blocks. */
+  constructor(countMax = Infinity) {
+    this.countMax = countMax
+  }
+
+  add(type: MapType, fileBlock: number, block: number, checksum: number): void {
     this.blockCount++
     const last = this.runs.at(-1)
     const length = last?.checksums.length ?? 0
     if (
       last?.type === type &&
+      length < this.countMax &&
       last.fileBlock + length === fileBlock &&
       last.block + length === block
     ) {
@@ -281,7 +305,7 @@ function finishInode(engine: Engine, fork: ShadowFork, draft: Inode): void {
 const latest = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 
 /** Joins consecutive numbers to runs. */
-class RunBuilder {
+export class RunBuilder {
   readonly runs: { start: number; count: number }[] = []
 
   add(value: number): void {

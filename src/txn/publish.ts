@@ -20,25 +20,15 @@
  */
 import { FsError } from '../errors.ts'
 import type { Change } from './change.ts'
-import { leavesToCut } from './cut-leaves.ts'
+import { commitStaged, settleStaged } from './commit-staged.ts'
 import type { Engine } from './engine.ts'
 import { lockAll } from './lock.ts'
-import { releaseOldMap, writeNewMap } from './publish-large.ts'
-import {
-  type PublishOptions,
-  type Staged,
-  commitPages,
-  pushMapChange,
-  recordBlocks,
-} from './publish-ops.ts'
+import { releaseOldMap } from './publish-large.ts'
+import type { PublishOptions } from './publish-ops.ts'
 import { assertMergeable, leaveBase, rebase, takeBase } from './rebase.ts'
 import { foldSavepoints } from './savepoints.ts'
-import { settle } from './settle.ts'
-import type { FileState, ShadowFork } from './shadow-fork.ts'
-import { giveAllBack, spillPages } from './spill.ts'
-
-/** A map that takes less of a record than this would gain nothing from being written before. */
-const SMALL_MAP_BYTES = 1024
+import type { FileState } from './shadow-fork.ts'
+import { giveAllBack } from './spill.ts'
 
 /**
  * Publishes what is staged, atomically; durable after the next flush of the journal. Does nothing
@@ -106,19 +96,10 @@ async function publishForks(
   files: readonly FileState[],
   options: PublishOptions,
 ): Promise<void> {
-  const forks = [...new Set(files)].flatMap((file) => file.shadow ?? [])
-  const broken = forks.find((fork) => fork.broken !== undefined)?.broken
-  if (broken !== undefined) throw broken
-  if (forks.length === 0) {
+  const all = await settleStaged(engine, files) // 1., 2.
+  if (all.length === 0) {
     if (options.also !== undefined) await commitAlone(engine, options.also, options.soon)
     return
-  }
-  await settleSpilled(engine, forks) // 1., 2.
-  const all: Staged[] = []
-  for (const file of new Set(files)) {
-    const fork = foldSavepoints(engine, file)
-    if (fork === undefined) continue
-    all.push({ file, fork, cutLeaves: await leavesToCut(engine, file, fork), newMap: undefined })
   }
   const refusal = await commitStaged(engine, all, options) // 3.
   for (const { file, fork } of all) {
@@ -127,121 +108,6 @@ async function publishForks(
   }
   for (const staged of all) await releaseOldMap(engine, staged)
   if (refusal !== undefined) throw refusal.error
-}
-
-async function settleSpilled(engine: Engine, forks: readonly ShadowFork[]): Promise<void> {
-  const isSpilled = forks.some((fork) => fork.hasSpilled || fork.writesUnderWay.size > 0)
-  if (isSpilled) await settle(engine, forks)
-}
-
-/**
- * Commits as soon as there is room. Returns what kept `also` from being in it: new maps cannot be
- * taken back, so files that have one are published without.
- */
-async function commitStaged(
-  engine: Engine,
-  all: readonly Staged[],
-  options: PublishOptions,
-): Promise<{ readonly error: unknown } | undefined> {
-  for (;;) {
-    const hasNewMap = all.some(({ newMap }) => newMap !== undefined)
-    const soon = options.soon && !hasNewMap
-    // After whatever is waited for, inodes may have changed, so the change is made again.
-    const { change, mapBytes } = mapChange(engine, all)
-    const shrinking = shrink(engine, all, mapBytes)
-    if (shrinking !== undefined) {
-      await shrinking
-      continue
-    }
-    const blockCount = commitBlocks(engine, change.sizeBytes, all)
-    if (!engine.journal.hasRoom(blockCount, soon)) {
-      await engine.journal.room(blockCount, soon)
-      continue
-    }
-    // First, because it may refuse, and what pushPages allocates could not be taken back.
-    const refusal = refusalOf(change, options)
-    if (refusal !== undefined && !hasNewMap) throw refusal.error
-    const replaced = all
-      .filter(({ fork, newMap }) => fork.freshMap && newMap === undefined)
-      .map(({ file: { ino } }) => ({ ino, generation: engine.inodes.get(ino).mapGeneration }))
-    commitPages(engine, all, refusal === undefined ? change : mapChange(engine, all).change, soon)
-    for (const { ino, generation } of replaced) engine.onMapReplaced(ino, generation)
-    return refusal
-  }
-}
-
-/** All but the pages, and how many bytes of the record each file's map takes. */
-function mapChange(
-  engine: Engine,
-  all: readonly Staged[],
-): { readonly change: Change; readonly mapBytes: readonly number[] } {
-  const change = engine.begin()
-  const mapBytes = all.map((staged) => {
-    const before = change.sizeBytes
-    pushMapChange(engine, staged, change)
-    return change.sizeBytes - before
-  })
-  return { change, mapBytes }
-}
-
-function refusalOf(
-  change: Change,
-  { also }: PublishOptions,
-): { readonly error: unknown } | undefined {
-  try {
-    also?.(change)
-    return undefined
-  } catch (error) {
-    return { error }
-  }
-}
-
-/**
- * Takes out of the commit what makes it too large: maps that do not fit a record are written before
- * it, and so are many pages. Undefined if it is not too large. Throws FsError EFBIG where that does
- * not help, and ENOSPC: so many pages may need more blocks than were set aside.
- */
-function shrink(
-  engine: Engine,
-  all: readonly Staged[],
-  mapBytes: readonly number[],
-): Promise<void> | undefined {
-  const { recordBlocksMax, commitBlocksMax } = engine.journal
-  const isLarge = all.map(
-    ({ fork, newMap }, i) =>
-      newMap === undefined && recordBlocks(mapBytes[i] ?? 0, fork.pages.size) > recordBlocksMax,
-  )
-  const large = all.filter((_, i) => isLarge[i] === true)
-  const bytesLeft = mapBytes.reduce((sum, bytes, i) => sum + (isLarge[i] === true ? 0 : bytes), 0)
-  if (commitBlocks(engine, bytesLeft, all) <= commitBlocksMax) {
-    return large.length > 0 ? writeNewMaps(engine, large) : undefined
-  }
-  const forks = all.flatMap(({ fork, newMap }) =>
-    newMap === undefined && fork.pages.size > 0 ? fork : [],
-  )
-  if (forks.length > 0) return spillAll(engine, forks)
-  const largest = all.filter(
-    ({ newMap }, i) => newMap === undefined && (mapBytes[i] ?? 0) > SMALL_MAP_BYTES,
-  )
-  if (largest.length > 0) return writeNewMaps(engine, largest)
-  throw new FsError('EFBIG', `The changes of ${all.length} files do not fit one commit`)
-}
-
-async function writeNewMaps(engine: Engine, large: readonly Staged[]): Promise<void> {
-  for (const staged of large) staged.newMap = await writeNewMap(engine, staged)
-}
-
-/** Pages in blocks of the disk leave a line in the record each. */
-async function spillAll(engine: Engine, forks: readonly ShadowFork[]): Promise<void> {
-  for (const fork of forks) spillPages(engine, fork)
-  await settle(engine, forks)
-}
-
-/** Room that a commit takes, with what is lost where it is divided into records. */
-function commitBlocks(engine: Engine, mapBytes: number, all: readonly Staged[]): number {
-  const pageCount = all.reduce((sum, { fork }) => sum + fork.pages.size, 0)
-  const blockCount = recordBlocks(mapBytes, pageCount, all.length)
-  return blockCount + 2 * Math.floor(blockCount / engine.journal.recordBlocksMax)
 }
 
 async function commitAlone(

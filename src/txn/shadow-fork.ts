@@ -44,6 +44,8 @@ export class ShadowFork {
   readonly writesUnderWay: Set<Promise<void>>
   /** A write was lost after the kernel had accepted it: publishing would tear the file. */
   broken: FsError | undefined
+  /** Changes with every change of what is staged. */
+  stageSeq = 0
   /** Commit that the fork is based on. */
   baseSeq: number
   /** What was written, byte by byte, where that has to be merged with what others publish. */
@@ -166,6 +168,8 @@ export class FileState {
   sizeTaken: Promise<void> | undefined
   /** Under way while the kernel may still show what was discarded. */
   discarding: Promise<void> | undefined
+  /** Under way while the content is replaced behind the kernel's back: reading waits. */
+  replacing: Promise<void> | undefined
   /** Whether a process has closed its descriptor and kept the file mapped. */
   isMappedAfterClose = false
   /** Whether a writer's descriptor was closed after the last write, and after the last xattr was set. */

@@ -39,8 +39,10 @@ export function stageSavepoint(engine: Engine, file: FileState): void {
   file.shadow = new ShadowFork(publishedState(engine, file), file.isIsolated, base)
 }
 
+/** The fork that is about to be changed. */
 export function ensureFork(engine: Engine, file: FileState): ShadowFork {
   file.shadow ??= new ShadowFork(publishedState(engine, file), file.isIsolated)
+  file.shadow.stageSeq = engine.takeStageSeq()
   return file.shadow
 }
 

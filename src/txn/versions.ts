@@ -163,7 +163,7 @@ export class Versions {
     for (let i = 0; i < blockCountOf(op); i++) {
       const fileBlock = op.fileBlock + i
       const block = map.block(fileBlock)
-      const next = op.type === 'unmap' || op.type === 'drop' ? 0 : op.block + i
+      const next = 'block' in op ? op.block + i : 0
       invariant(op.type !== 'page' || block !== next, 'no page goes home over a pinned version')
       if (block !== next) keepBlock(kept, map, fileBlock)
     }

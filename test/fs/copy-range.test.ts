@@ -243,3 +243,20 @@ function overwrite(old: Buffer, at: number, data: Uint8Array): Buffer {
   grown.set(data, at)
   return grown
 }
+
+test('a copy that has outlived its original is still its own after a replay', TIMEOUT, async () => {
+  const opened = await v.freshFilesystem()
+  const { fs, device } = opened
+  const content = Buffer.from(new Random(3).bytes(100 * BLOCK))
+  const a = await fileOf(fs, 'a', content)
+  await settled(opened)
+  const b = await fileOf(fs, 'b', Buffer.alloc(0))
+  await setXattr(fs, b.ino, 'user.atomic', '1')
+  await copy(fs, a, 0, b, 0, content.length)
+  await fs.setAttributes(a.ino, { size: 0, fh: a.fh })
+  await fs.fsync(a.fh)
+  await fs.fsync(b.fh)
+  const again = await v.openTestFilesystem(new MemoryDevice(device.image()))
+  for (let i = 0; i < 5; i++) await fileOf(again.fs, `c${i}`, Buffer.alloc(100 * BLOCK, i))
+  assert.deepEqual(await v.contentOf(again.fs, b.ino), content)
+})

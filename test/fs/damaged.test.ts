@@ -142,6 +142,9 @@ test('a commit that takes a block of another file is not replayed', TIMEOUT, asy
     { type: 'remap', ...place, block: 0, checksums },
     { type: 'remap', ...place, block: 4_000_000_000, checksums },
     { type: 'unmap', ...place, count: 0xffff_ffff },
+    { type: 'move', ...place, block: 0, checksums },
+    { type: 'move', ...place, block: 4_000_000_000, checksums },
+    { type: 'vacate', ...place, count: 0xffff_ffff },
     { type: 'put', key: 'I', body: Buffer.alloc(5) },
     { type: 'put', key: keys.MARKER_KEY, body: Buffer.alloc(5) },
   ]

@@ -42,6 +42,8 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   fc.record({ type: fc.constant('del'), key: latin1(300) }, plain),
   fc.record({ type: fc.constant('unmap'), ...place, count: u32() }, plain),
   fc.record({ type: fc.constant('drop'), ...place }, plain),
+  fc.record({ type: fc.constant('vacate'), ...place, count: u32() }, plain),
+  fc.record({ type: fc.constant('move'), ...place, block: u32(), checksums: fc.uint32Array() }, plain),
   fc.record({ type: fc.constant('remap'), ...place, block: u32(), checksums: fc.uint32Array() }, plain),
   fc
     .record({ type: fc.constant('page'), ...place, block: u32(), fill: fc.nat(255) }, plain)

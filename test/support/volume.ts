@@ -6,6 +6,7 @@ import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
 import { Filesystem } from '../../src/fs/filesystem.ts'
 import type { Attributes, Caller, KernelCache, WriteRequest } from '../../src/fs/operations.ts'
 import type { Credentials } from '../../src/fs/credentials.ts'
+import type { Descriptor } from '../../src/fs/descriptors.ts'
 import type { ProcessState, Processes } from '../../src/fs/processes.ts'
 import type { FilesystemOptions } from '../../src/fs/context.ts'
 import type { Scrubber } from '../../src/scrub/scrubber.ts'
@@ -106,6 +107,19 @@ export class FakeProcesses implements Processes {
   isThere(pid: number): boolean {
     return !this.gone.has(pid)
   }
+
+  /** Open files by their numbers, of any process. */
+  readonly descriptors = new Map<number, Descriptor>()
+  /** What any address holds. */
+  memoryContent: Uint8Array | undefined
+
+  descriptor(_pid: number, descriptor: number): Promise<Descriptor> {
+    return Promise.resolve(this.descriptors.get(descriptor) ?? 'closed')
+  }
+
+  memory(): Promise<Uint8Array | undefined> {
+    return Promise.resolve(this.memoryContent)
+  }
 }
 
 /** A kernel that caches nothing. */
@@ -116,6 +130,7 @@ export const NO_KERNEL: KernelCache = {
   resize: () => Promise.resolve(),
   dropAttributes: () => undefined,
   dropAttributesLater: () => Promise.resolve(),
+  touch: () => Promise.resolve(),
 }
 
 const SILENT = pino({ enabled: false })

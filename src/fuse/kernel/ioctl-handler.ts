@@ -5,7 +5,7 @@ import { encodeIoctl } from './replies.ts'
 import { decodeIoctl } from './request-decoders.ts'
 
 export const ioctl: Handler = (edge, { ino, caller, body }) => {
-  const { fh, isDirectory, command, input } = decodeIoctl(body)
-  const request = { ino, fh, isDirectory, command, input }
+  const { fh, isDirectory, command, address, input } = decodeIoctl(body)
+  const request = { ino, fh, isDirectory, command, address, input }
   return whenReady(edge.filesystem.ioctl(request, caller), encodeIoctl)
 }

@@ -76,6 +76,13 @@ export class KernelLink implements KernelCache {
     })
   }
 
+  async touch(attributes: Pick<Attributes, 'ino' | 'atimeNs' | 'mtimeNs'>): Promise<void> {
+    await this.#run(async ({ notifications, mountpoint, writebackCache }) => {
+      if (writebackCache) await this.resizes.touch({ ...attributes, notifications }, mountpoint)
+      else await notifications.dropAttributes(attributes.ino)
+    })
+  }
+
   /** For the session: the device is mounted, and the kernel has agreed on its features. */
   connect(deviceFd: number, mountpoint: string, writebackCache: boolean): void {
     invariant(this.#connection === undefined, 'a link serves one session at a time')

@@ -40,6 +40,11 @@ export class RequestBody {
     return Math.min(Number(this.#bytes.readBigUInt64LE(position)), Number.MAX_SAFE_INTEGER)
   }
 
+  /** A place in the memory of a process. */
+  address(): bigint {
+    return this.#bytes.readBigUInt64LE(this.#advance(8))
+  }
+
   /** Whole seconds of a time; they may be before 1970. */
   seconds(): bigint {
     return this.#bytes.readBigInt64LE(this.#advance(8))

@@ -321,6 +321,8 @@ export interface DecodedIoctl {
   readonly fh: number
   readonly isDirectory: boolean
   readonly command: number
+  /** Where the argument lies in the caller's memory. */
+  readonly address: bigint
   /** Copied out of the request. */
   readonly input: Uint8Array
 }
@@ -329,11 +331,11 @@ export function decodeIoctl(body: RequestBody): DecodedIoctl {
   const fh = body.u64()
   const flags = body.u32()
   const command = body.u32()
-  body.skip(8)
+  const address = body.address()
   const inputSize = body.u32()
   body.skip(4)
   const input = Uint8Array.from(body.bytes(inputSize))
-  return { fh, isDirectory: (flags & IOCTL_DIRECTORY) !== 0, command, input }
+  return { fh, isDirectory: (flags & IOCTL_DIRECTORY) !== 0, command, address, input }
 }
 
 /** FLUSH, RELEASE and RELEASEDIR begin with the handle, which is all that counts here. */

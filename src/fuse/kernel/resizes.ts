@@ -39,7 +39,8 @@ import { ROOT_INO } from './protocol.ts'
 
 interface Resize {
   readonly ino: Ino
-  readonly size: number
+  /** Undefined while only a time is set, for which SETATTR does reach the filesystem. */
+  readonly size: number | undefined
   readonly notifications: Notifications
   readonly onTaken: (() => void) | undefined
 }
@@ -49,6 +50,8 @@ interface Adoption {
   readonly isResized: boolean
   readonly notifications: Notifications
 }
+
+type Touch = Pick<Attributes, 'ino' | 'atimeNs' | 'mtimeNs'> & Pick<Adoption, 'notifications'>
 
 /** Longer than a thread needs from its answer to where the kernel has set the size. */
 const TAKING_MS = 5
@@ -76,7 +79,7 @@ export class Resizes implements ResizeRequests {
 
   isOurs(ino: Ino, size: number | undefined, caller: Caller): boolean {
     const resize = this.#find(ino)
-    if (resize === undefined || resize.size !== size || !isOwnThread(caller)) return false
+    if (resize?.size === undefined || resize.size !== size || !isOwnThread(caller)) return false
     if (resize.onTaken !== undefined) setTimeout(resize.onTaken, TAKING_MS)
     return true
   }
@@ -90,11 +93,13 @@ export class Resizes implements ResizeRequests {
 
   #find(ino: Ino): Resize | undefined {
     if (this.#pending.size === 0) return undefined
-    return [...this.#pending.values()].find((resize) => resize.ino === ino)
+    return [...this.#pending.values()].find(
+      (resize) => resize.ino === ino && resize.size !== undefined,
+    )
   }
 
   /** Truncates an inode through the mount. Blocks a thread of the pool. */
-  async run(resize: Resize, mountpoint: string): Promise<void> {
+  async run(resize: Resize & { readonly size: number }, mountpoint: string): Promise<void> {
     await this.#withName(resize, async (name) => truncate(join(mountpoint, name), resize.size))
   }
 
@@ -118,6 +123,17 @@ export class Resizes implements ResizeRequests {
     } finally {
       this.#adoptions.delete(ino)
     }
+  }
+
+  /**
+   * Sets times through the mount as any program could, so that they reach the filesystem: the kernel may
+   * send older ones before.
+   */
+  async touch({ ino, atimeNs, mtimeNs, notifications }: Touch, mountpoint: string): Promise<void> {
+    const entry = { ino, size: undefined, notifications, onTaken: undefined }
+    await this.#withName(entry, async (name) => {
+      await setTimes(join(mountpoint, name), atimeNs, mtimeNs)
+    })
   }
 
   async #withName(resize: Resize, work: (name: string) => Promise<void>): Promise<void> {

@@ -50,6 +50,16 @@ const CONTENT: readonly Choice[] = [
   more(1, ({ path }) => [{ type: 'resize', path, size: 7000 }]),
 ]
 
+const swap = (x: Role, y: Role, at: number, otherAt: number, blocks: number): Operation => ({
+  type: 'swap',
+  handle: x.handle,
+  other: y.handle,
+  at,
+  otherAt,
+  blocks,
+  durable: blocks === 0,
+})
+
 const CONTROL: readonly Choice[] = [
   core(1, ({ path, isAtomic }) => [{ type: 'atomic', path, on: !isAtomic }]),
   more(1, ({ path }) => [{ type: 'isolated', path, count: 4, data: 20 }]),
@@ -61,6 +71,9 @@ const CONTROL: readonly Choice[] = [
   core(1, ({ handle }) => [{ type: 'abort', handle }]),
   more(1, ({ path }) => [{ type: 'commit', path }]),
   core(2, (x, y) => [{ type: 'gather', path: x.path, to: y.path }]),
+  core(2, (x, y) => [swap(x, y, 0, 0, 0)]),
+  more(2, (x, y) => [swap(y, x, 1, 0, 2)]),
+  more(1, (x) => [swap(x, x, 0, 2, 1)]),
   more(1, ({ path }) => [{ type: 'onclose', path, policy: 'keep' }]),
   more(1, ({ path }) => [{ type: 'onclose', path, policy: 'discard' }]),
   more(1, ({ path }) => [{ type: 'xattr', path, length: 20, data: 17 }]),

@@ -59,6 +59,15 @@ export const OPERATIONS = {
   startover: { handle: 'name' },
   complete: { handle: 'name' },
   abort: { handle: 'name' },
+  /** Blocks of two files change places; with no blocks, all to the ends of both. */
+  swap: {
+    handle: 'name',
+    other: 'name',
+    at: 'number',
+    otherAt: 'number',
+    blocks: 'number',
+    durable: 'flag',
+  },
   xattr: { path: 'path', length: 'number', data: 'number' },
   unxattr: { path: 'path' },
   /** Gives a directory large attributes, so many KiB in all, with checkpoints that store them. */

@@ -6,6 +6,7 @@ import { Random } from '../../support/random.ts'
 import { CALLER } from '../../support/volume.ts'
 import { expectFull } from '../expect.ts'
 import * as attributes from '../attribute-steps.ts'
+import { exchangeContent } from '../exchange-steps.ts'
 import * as files from '../file-steps.ts'
 import { useIsolated } from '../isolated-steps.ts'
 import { inoAt, isAtomicNode } from '../model.ts'
@@ -154,6 +155,10 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
   gather: async (kernel, { path, to }) => {
     for (const each of [path, to]) await deliverPath(kernel, each)
     await files.commitTogether(kernel.session, [path, to])
+  },
+  swap: async (kernel, { handle, other, at, otherAt, blocks, durable }) => {
+    for (const each of [handle, other]) await deliverHandle(kernel, each)
+    await exchangeContent(kernel.session, [handle, other], { at, otherAt, blocks, durable })
   },
   xattr: async ({ session }, { path, length, data }) =>
     attributes.setXattr(session, path, bytes(length, data)),

@@ -54,6 +54,8 @@ const TYPES: readonly OperationType[] = [
   'complete',
   'abort',
   'abort',
+  'swap',
+  'swap',
   'xattr',
   'unxattr',
   'chmod',
@@ -131,6 +133,11 @@ export function randomOperation(world: World, random: Random): Operation {
     case 'link':
     case 'gather':
       return { type, path: any, to: random.pick([...FILES, ...DIRECTORIES]) }
+    case 'swap': {
+      const blocks = random.oneIn(3) ? 0 : 1 + random.int(60)
+      const places = { at: random.int(20), otherAt: random.int(20), blocks }
+      return { type, handle, other: random.pick(handles), ...places, durable: random.oneIn(2) }
+    }
     case 'fill':
       return { type, path: random.pick(DIRECTORIES), size: random.int(200) }
     case 'mkdir':

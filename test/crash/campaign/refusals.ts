@@ -38,6 +38,9 @@ export function refusalOf(world: World, operation: Operation): Refusal | undefin
     case 'zero':
       // A failure half way leaves half of it staged, and nobody promises more.
       return world.isTight ? { impossible: 'no space' } : open(world, operation.handle)
+    case 'swap':
+      if (world.isTight) return { impossible: 'no space' }
+      return open(world, operation.handle) ?? open(world, operation.other)
     case 'fsync':
       return operation.handles
         .map((handle) => (isMapped(world, handle) ? undefined : open(world, handle)))

@@ -8,7 +8,8 @@ import { Handshake } from '../../../src/fuse/kernel/handshake.ts'
 import { KernelLink } from '../../../src/fuse/kernel/kernel-link.ts'
 import { Failures } from '../../../src/fuse/failures.ts'
 import { LONG_TIMEOUTS } from '../../../src/fuse/timeouts.ts'
-import { type TestFilesystem, openTestFilesystem } from '../../support/volume.ts'
+import { O_RDWR, type TestFilesystem, openTestFilesystem } from '../../support/volume.ts'
+import { DESCRIPTOR_COUNT } from './fuse-bodies.ts'
 
 const GROW_BLOCKS_MAX = 2000
 const UNIQUE_HIGH = 7
@@ -40,6 +41,10 @@ export class DispatchBench {
     this.device = device
     this.opened = opened
     const link = new KernelLink()
+    for (let ino = 0; ino < DESCRIPTOR_COUNT; ino++) {
+      opened.processes.descriptors.set(ino, { ino, flags: O_RDWR })
+    }
+    opened.processes.memoryContent = Buffer.alloc(40)
     const handshake = new Handshake({ writebackCache: true, onAgreed: () => undefined })
     this.dispatcher = new Dispatcher({
       edge: {

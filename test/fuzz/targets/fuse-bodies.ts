@@ -1,5 +1,11 @@
 /** A writer for the fields of a FUSE message, and the shapes of all requests. */
 import { OPCODE } from '../../../src/fuse/kernel/protocol.ts'
+import {
+  COMMIT_RANGE,
+  EXCHANGE_RANGE,
+  START_COMMIT,
+  encodeExchange,
+} from '../../support/exchange.ts'
 import type { Random } from '../../support/random.ts'
 import { fieldValue } from '../kit/mutate.ts'
 
@@ -48,6 +54,9 @@ export interface World {
   content(): Uint8Array
   xattr(): readonly [name: string, value: Uint8Array]
 }
+
+/** Numbers of open files that the bench knows. */
+export const DESCRIPTOR_COUNT = 40
 
 /** Seconds that tests of a clock forget: before 1970, behind 2038, behind what 64 bits hold as ns. */
 const SECONDS = [0n, 1n, -1n, 2n ** 31n, 2n ** 34n, -(2n ** 40n), 2n ** 63n - 1n, -(2n ** 63n)]
@@ -99,6 +108,40 @@ const named: Body = (_, world) => new Fields().text(world.name()).done()
 const nothing: Body = () => Buffer.alloc(0)
 
 const sixteen: Body = () => Buffer.alloc(16)
+
+function flags(random: Random, world: World): Buffer {
+  const command = random.pick(IOCTLS)
+  return new Fields()
+    .u64(world.handle())
+    .u32(random.pick([0, 16]), command)
+    .u64(0)
+    .u32(28, 28)
+    .bytes(Buffer.alloc(28, random.int(256)))
+    .done()
+}
+
+/** Descriptors are those that the bench has: each is that of the inode with its number. */
+function exchange(random: Random, world: World): Buffer {
+  const command = random.pick([EXCHANGE_RANGE, EXCHANGE_RANGE, START_COMMIT, COMMIT_RANGE])
+  const place = (): number | bigint =>
+    random.oneIn(5) ? BigInt(world.offset()) : random.int(5) * 4096
+  const range = encodeExchange({
+    descriptor: random.int(DESCRIPTOR_COUNT),
+    firstOffset: place(),
+    secondOffset: place(),
+    length: place(),
+    flags: random.int(random.oneIn(9) ? 64 : 16),
+  })
+  const argument = Buffer.concat([range, random.bytes(48)])
+  const input = command === START_COMMIT ? Buffer.alloc(0) : argument
+  return new Fields()
+    .u64(world.handle())
+    .u32(random.oneIn(20) ? 16 : 0, command)
+    .u64(0)
+    .u32(input.length, command === START_COMMIT ? 88 : 0)
+    .bytes(input)
+    .done()
+}
 
 /** Bodies that a kernel could send, by opcode. */
 export const BODIES: ReadonlyMap<number, Body> = new Map<number, Body>([
@@ -205,14 +248,7 @@ export const BODIES: ReadonlyMap<number, Body> = new Map<number, Body>([
   [OPCODE.TMPFILE, (random) => new Fields().u32(2, random.int(0x1_0000), 0o22, 0).text('x').done()],
   [
     OPCODE.IOCTL,
-    (random, world) =>
-      new Fields()
-        .u64(world.handle())
-        .u32(random.pick([0, 16]), random.pick(IOCTLS))
-        .u64(0)
-        .u32(28, 28)
-        .bytes(Buffer.alloc(28, random.int(256)))
-        .done(),
+    (random, world) => (random.oneIn(2) ? flags(random, world) : exchange(random, world)),
   ],
   [OPCODE.POLL, () => Buffer.alloc(24)],
   [OPCODE.BMAP, sixteen],

@@ -15,7 +15,7 @@ const BLOCK_COUNT = 150
 function someOp(random: Random): Op {
   const place = { ino: random.int(20), generation: random.int(3), fileBlock: random.int(200) }
   const block = random.int(100)
-  switch (random.int(6)) {
+  switch (random.int(8)) {
     case 0:
       return { type: 'put', key: inodeKey(random.int(20)), body: random.bytes(random.int(150)) }
     case 1:
@@ -28,6 +28,10 @@ function someOp(random: Random): Op {
       return { type: 'remap', ...place, block, checksums: new Uint32Array(random.int(8)) }
     case 4:
       return { type: 'unmap', ...place, count: random.int(10) }
+    case 5:
+      return { type: 'vacate', ...place, count: random.int(10) }
+    case 6:
+      return { type: 'move', ...place, block, checksums: new Uint32Array(random.int(8)) }
     default:
       return { type: 'drop', ...place }
   }

@@ -5,6 +5,7 @@ import { CommandError } from '../../../src/cli/exit-codes.ts'
 import { MOUNT_OPTIONS, parseMountOptions } from '../../../src/cli/mount-options.ts'
 import { parseCommandLine } from '../../../src/cli/parse.ts'
 import { mapHas, parseCredentials } from '../../../src/fs/credentials.ts'
+import { parseFdInfo } from '../../../src/fs/descriptors.ts'
 import {
   hasMapped,
   hasSharedMapping,
@@ -134,6 +135,8 @@ export const textParsers: readonly Target[] = [
     (random) => `pos:\t0\nflags:\t0${random.int(8)}\nmnt_id:\t7\nino:\t${random.int(9)}\n`,
     (text) => {
       if (isWriter(text, 5, new Set(['7']))) assert.match(text, /^ino:\s*5/m)
+      const found = parseFdInfo(text)
+      if (found !== undefined) assert.ok(Number.isSafeInteger(found.ino + found.flags))
     },
   ),
   parser(
