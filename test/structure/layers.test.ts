@@ -7,6 +7,7 @@ const root = join(import.meta.dirname, '..', '..', 'src')
 
 /** The folders of src/README.md, top down. */
 const LAYERS = [
+  ['client'],
   ['cli'],
   ['session', 'dump', 'repair'],
   ['check'],
