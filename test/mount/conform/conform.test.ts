@@ -15,7 +15,7 @@ import { TARGETS, type Target } from './target.ts'
 
 const SOURCE = new URL('../../../../test/mount/conform/', import.meta.url)
 const PROGRAM = fileURLToPath(new URL('main.py', SOURCE))
-const TIMEOUT_MS = 120_000
+const TIMEOUT_MS = 240_000
 
 /** What main.py says of a case. */
 interface Finding {

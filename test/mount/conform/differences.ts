@@ -17,7 +17,9 @@ export interface Difference {
 
 const ours = ({ isOurs }: Target): boolean => isOurs
 const cached = ({ isOurs, cachesWrites }: Target): boolean => isOurs && cachesWrites
-const uncached = ({ isOurs, cachesWrites }: Target): boolean => isOurs && !cachesWrites
+const uncached = ({ isOurs, cachesWrites, isNative = false }: Target): boolean =>
+  isOurs && !cachesWrites && !isNative
+const native = ({ isNative = false }: Target): boolean => isNative
 
 export const DIFFERENCES: readonly Difference[] = [
   {
@@ -89,5 +91,46 @@ export const DIFFERENCES: readonly Difference[] = [
     finds: /it has an id/,
     what: '`statfs` shows no id of the filesystem (`f_fsid` is 0)',
     why: 'FUSE has no field for it',
+  },
+  {
+    cases: ['rmdir/a_folder_with_a_removed_but_open_file'],
+    on: native,
+    finds: /Directory not empty/,
+    what: '`rmdir` of a folder in which an open file was removed',
+    why: '`ENOTEMPTY` until it is closed',
+  },
+  {
+    cases: [
+      'open/a_folder_that_was_removed',
+      'readdir/a_removed_folder',
+      'rename/an_empty_folder_is_replaced',
+      'rmdir/a_working_directory',
+      'rmdir/times_and_link_counts',
+    ],
+    on: native,
+    finds: /FileNotFoundError/,
+    what: '`fstat` and `readdir` of a folder that was removed while it is open',
+    why: '`ENOENT`',
+  },
+  {
+    cases: ['chown/nothing_changed'],
+    on: native,
+    finds: /^got: ''/,
+    what: '`chown` to neither an owner nor a group',
+    why: 'moves no time',
+  },
+  {
+    cases: ['truncate/set_group_id_without_execution_ends_for_who_is_not_of_the_group'],
+    on: native,
+    finds: /'0o2767', '0o2767'/,
+    what: 'set-group-id of a file that its group may not execute',
+    why: 'stays when the file is truncated',
+  },
+  {
+    cases: ['write/a_write_of_root_ends_capabilities_only'],
+    on: native,
+    finds: /'ok', not 'ENODATA'/,
+    what: 'capabilities of a file that root writes to',
+    why: 'stay',
   },
 ]

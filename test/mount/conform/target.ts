@@ -13,13 +13,21 @@ import { needs } from '../support/run.ts'
 
 /** What a transport may be unable to pass on; cases say what they need. */
 export type Ability =
-  'flags' | 'rename flags' | 'unnamed files' | 'copy range' | 'file handles' | 'fallocate'
+  | 'fallocate'
+  | 'file handles'
+  | 'flags'
+  | 'holes'
+  | 'rename flags'
+  | 'shared maps'
+  | 'time of birth'
+  | 'unnamed files'
 
 export interface Target {
   readonly name: string
   readonly lacks: readonly Ability[]
   /** Not the judge. */
   readonly isOurs: boolean
+  readonly isNative?: boolean
   /** Whether the kernel keeps what is written, with the times of it. */
   readonly cachesWrites: boolean
   /** Makes an empty folder, which is gone after the test. */
@@ -43,11 +51,27 @@ const JUDGE: Target = {
   start: startExt4,
 }
 
+const NATIVE: Target = {
+  ...ours('oatomic through fuse-native', { transport: 'fuse-native', writebackCache: false }),
+  isNative: true,
+  lacks: [
+    'fallocate',
+    'file handles',
+    'flags',
+    'holes',
+    'rename flags',
+    'shared maps',
+    'time of birth',
+    'unnamed files',
+  ],
+}
+
 export const TARGETS: readonly Target[] = [
   JUDGE,
   ours('oatomic', {}),
   ours('oatomic without the writeback cache', { writebackCache: false }),
   ours('oatomic with atomic files', { newFiles: 'shared' }),
+  ...(process.arch === 'x64' ? [NATIVE] : []),
 ]
 
 /** A mount of the kernel's own protocol. */

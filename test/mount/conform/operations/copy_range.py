@@ -6,7 +6,7 @@ from calls import *
 RW = os.O_RDWR | os.O_CREAT
 
 
-@case(needs='copy range')
+@case
 def whole_files():
     make('a', os.urandom(100_000))
     source, target = os.open('a', os.O_RDONLY), os.open('b', RW)
@@ -20,7 +20,7 @@ def whole_files():
     true(b'changed' not in read('a'), 'the source stays')
 
 
-@case(needs='copy range')
+@case
 def ranges_at_any_place():
     content = os.urandom(60_000)
     make('a', content)
@@ -35,7 +35,7 @@ def ranges_at_any_place():
         equal(read('b') == bytes(wanted), True, f'{offset} {place} {length}')
 
 
-@case(needs='copy range')
+@case
 def what_is_only_in_the_cache():
     source, target = os.open('a', RW), os.open('b', RW)
     os.write(source, b'x' * 10_000)
@@ -46,7 +46,7 @@ def what_is_only_in_the_cache():
     equal(read('b')[4096:4097], b'x')
 
 
-@case(needs='copy range')
+@case
 def within_a_file():
     make('a', b'a' * 4096 + b'b' * 4096)
     fd = os.open('a', os.O_RDWR)
@@ -55,7 +55,7 @@ def within_a_file():
     fails('EINVAL', os.copy_file_range, fd, fd, 4096, 0, 100)
 
 
-@case(needs='copy range')
+@case
 def errors():
     make('a', b'content')
     os.mkdir('d')
@@ -70,7 +70,7 @@ def errors():
     equal(size_of(writing), 0)
 
 
-@case(needs='copy range')
+@case
 def privileges_end():
     make('a', b'content')
     make('b', b'old', 0o777)

@@ -18,7 +18,6 @@ def times_of_the_folder_and_the_file():
     seen = os.stat('d/file')
     equal(seen.st_atime_ns, seen.st_mtime_ns)
     equal(seen.st_mtime_ns, seen.st_ctime_ns)
-    equal(statx('d/file').btime_sec, int(seen.st_mtime))
     true(abs(seen.st_mtime_ns - os.stat('d').st_mtime_ns) < 5_000_000, 'file and folder: the same time')
 
 
@@ -128,8 +127,8 @@ def names_of_any_bytes():
 
 
 @case
-def fifteen_hundred_in_one_folder():
-    names = [f'name-{n}' for n in range(1500)]
+def six_hundred_in_one_folder():
+    names = [f'name-{n}' for n in range(600)]
     for name in names:
         create(name)
     equal(sorted(os.listdir('.')), sorted(names))

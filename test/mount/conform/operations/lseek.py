@@ -57,7 +57,7 @@ def look(fd):
         fails('ENXIO', os.lseek, fd, -1, whence)
 
 
-@case
+@case(needs='holes')
 def data_and_holes():
     fd = sparse()
     look(fd)
@@ -65,14 +65,14 @@ def data_and_holes():
     look(fd)
 
 
-@case
+@case(needs='holes')
 def data_and_holes_through_another_descriptor():
     kept = sparse()
     look(os.open('file', os.O_RDONLY))
     os.close(kept)
 
 
-@case
+@case(needs='holes')
 def an_empty_file_and_a_file_of_holes():
     fd = os.open('file', RW)
     fails('ENXIO', os.lseek, fd, 0, DATA)

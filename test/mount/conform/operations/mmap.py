@@ -12,7 +12,7 @@ def opened(size, content=b''):
     return fd
 
 
-@case
+@case(needs='shared maps')
 def shared_with_read_and_write():
     fd = opened(3 * PAGE)
     memory = mmap.mmap(fd, 3 * PAGE)
@@ -24,7 +24,7 @@ def shared_with_read_and_write():
     equal(read('file')[10:15], b'store')
 
 
-@case
+@case(needs='shared maps')
 def shared_between_processes():
     fd = opened(PAGE)
     memory = mmap.mmap(fd, PAGE)
@@ -46,7 +46,7 @@ def private():
     equal(read('file')[:7], b'contenC')
 
 
-@case
+@case(needs='shared maps')
 def times_after_a_store():
     fd = opened(PAGE)
     memory = mmap.mmap(fd, PAGE)
@@ -57,7 +57,7 @@ def times_after_a_store():
     equal(changes(store, 'file'), 'mc')
 
 
-@case
+@case(needs='shared maps')
 def times_after_unmapping():
     fd = opened(PAGE)
     memory = mmap.mmap(fd, PAGE)
@@ -69,7 +69,7 @@ def times_after_unmapping():
     equal(changes(store, 'file'), 'mc')
 
 
-@case
+@case(needs='shared maps')
 def behind_the_end():
     fd = opened(PAGE + 10)
     memory = mmap.mmap(fd, PAGE + 10)
@@ -79,7 +79,7 @@ def behind_the_end():
     equal(os.pread(fd, 6, PAGE), b'\0\0\0\0\0x')
 
 
-@case
+@case(needs='shared maps')
 def what_is_stored_behind_the_end_of_a_page_is_lost():
     fd = opened(100)
     memory = mmap.mmap(fd, 100)
@@ -99,7 +99,7 @@ def mmap_whole(fd):
     return memory
 
 
-@case
+@case(needs='shared maps')
 def a_fault_behind_the_end_is_a_signal():
     fd = opened(3 * PAGE)
     memory = mmap.mmap(fd, 3 * PAGE)
@@ -113,7 +113,7 @@ def a_fault_behind_the_end_is_a_signal():
     equal(memory[2 * PAGE], 0)
 
 
-@case
+@case(needs='shared maps')
 def outlives_the_descriptor_and_the_name():
     fd = opened(PAGE, b'content')
     memory = mmap.mmap(fd, PAGE)
@@ -135,7 +135,7 @@ def permissions():
     equal(read('file'), b'x' * PAGE)
 
 
-@case
+@case(needs='shared maps')
 def written_from_its_own_mapping():
     fd = opened(2 * PAGE, b'x' * PAGE)
     memory = mmap.mmap(fd, 2 * PAGE)
@@ -144,7 +144,7 @@ def written_from_its_own_mapping():
     equal(read('file'), b'x' * (2 * PAGE))
 
 
-@case
+@case(needs='shared maps')
 def msync_makes_stores_readable_past_the_cache():
     fd = opened(PAGE)
     memory = mmap.mmap(fd, PAGE)
@@ -156,7 +156,7 @@ def msync_makes_stores_readable_past_the_cache():
     equal(target[:], b'x' * PAGE)
 
 
-@case
+@case(needs='shared maps')
 def a_hundred_pages_at_random():
     chooser = random.Random(1)
     fd = opened(100 * PAGE)

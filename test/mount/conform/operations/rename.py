@@ -223,7 +223,7 @@ def flags_that_nobody_knows():
     fails('EINVAL', renameat2, 'a', 'b', RENAME_WHITEOUT | RENAME_EXCHANGE)
 
 
-@case
+@case(needs='rename flags')
 def a_whiteout_is_left():
     make('a', b'a')
     renameat2('a', 'b', RENAME_WHITEOUT)

@@ -17,7 +17,7 @@ def one_view_of_all():
     equal(wide.mask & 0x7ff, 0x7ff)
 
 
-@case
+@case(needs='time of birth')
 def the_time_of_birth():
     before = int(time.time())
     make('file')
