@@ -103,7 +103,7 @@ async function exchange(
   engine.health.assertDurable()
   const first = await findFirst(context, request, caller)
   const firstInode = aliveInode(context, first.ino)
-  const flags = isOfDirectory ? 0 : files.handle(fh).flags
+  const flags = isOfDirectory ? 0 : files.handleInUse(fh).flags
   assertKinds(firstInode, engine.inodes.get(ino))
   assertAccess(first.flags)
   assertAccess(flags)

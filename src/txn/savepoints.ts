@@ -80,6 +80,7 @@ function fold(engine: Engine, fork: ShadowFork, below: ShadowFork): void {
     if (fork.borrowed.has(fileBlock)) below.borrowed.add(fileBlock)
   }
   if (fork.written !== undefined) below.written?.addAll(fork.written)
+  below.stageSeq = fork.stageSeq
   below.size = fork.size
   below.mtimeNs = fork.mtimeNs
   below.ctimeNs = fork.ctimeNs

@@ -37,6 +37,7 @@ export function stageSavepoint(engine: Engine, file: FileState): void {
   const base = ensureFork(engine, file)
   if (pageCount(base) > pagesMax(engine) / 2) spillPages(engine, base)
   file.shadow = new ShadowFork(publishedState(engine, file), file.isIsolated, base)
+  file.shadow.stageSeq = base.stageSeq
 }
 
 /** The fork that is about to be changed. */

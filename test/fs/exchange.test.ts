@@ -249,6 +249,34 @@ test('an isolated file is not exchanged', TIMEOUT, async () => {
   await refuses('EOPNOTSUPP', () => exchange(opened, { ino, fh }, a, { length: BLOCK }))
 })
 
+test('a file with an open transaction is not exchanged', TIMEOUT, async () => {
+  const opened = await v.freshFilesystem()
+  const { fs } = opened
+  const a = await fileOf(fs, 'a', content(1, BLOCK))
+  const b = await fileOf(fs, 'b', content(2, BLOCK))
+  await ioctl(fs, b, 0xf501, Buffer.alloc(0))
+  await fs.write(b.fh, v.writeRequest(0, Buffer.from('x')))
+  await refuses('EBUSY', () => exchange(opened, a, b, { length: BLOCK }))
+  await ioctl(fs, b, 0xf502, Buffer.alloc(0))
+  await exchange(opened, a, b, { length: BLOCK })
+})
+
+test('what a transaction has written is a change, also once it is folded', TIMEOUT, async () => {
+  const opened = await v.freshFilesystem()
+  const { fs, processes } = opened
+  const a = await fileOf(fs, 'a', content(1, BLOCK))
+  const b = await fileOf(fs, 'b', content(2, BLOCK))
+  processes.descriptors.set(FIRST, { ino: a.ino, flags: v.O_RDWR })
+  processes.memoryContent = encodeExchange({ descriptor: FIRST, length: BLOCK })
+  const started = await ioctl(fs, b, START_COMMIT, Buffer.alloc(0))
+  for (const command of [0xf501, 0xf501]) {
+    await ioctl(fs, b, command, Buffer.alloc(0))
+    await fs.write(b.fh, v.writeRequest(0, Buffer.from('x')))
+  }
+  await ioctl(fs, b, 0xf502, Buffer.alloc(0))
+  await refuses('EBUSY', () => ioctl(fs, b, COMMIT_RANGE, started))
+})
+
 test('a commit is refused once the second file has changed in any way', TIMEOUT, async () => {
   const opened = await v.freshFilesystem()
   const { fs, processes } = opened
