@@ -4,6 +4,7 @@ import { Filesystem } from '../src/fs/filesystem.ts'
 import type { WriteRequest } from '../src/fs/operations.ts'
 import type { OpenedVolume } from '../src/volume/open.ts'
 import { makeVolumeAt, openVolumeAt } from '../src/volume/path.ts'
+import { NO_KERNEL } from '../test/support/volume.ts'
 import { PAGE_SIZE, pageBuffer, stampPage } from './pages.ts'
 
 export const FRAGMENTED_NAME = 'fragmented'
@@ -56,15 +57,8 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
   return new Filesystem({
     engine: volume.engine,
     orphans: volume.orphans,
-    kernel: {
-      invalidate: () => Promise.resolve(),
-      writeBack: () => Promise.resolve(),
-      endWriteBacks: () => Promise.resolve(),
-      resize: () => Promise.resolve(),
-      dropAttributes: () => undefined,
-      dropAttributesLater: () => Promise.resolve(),
-      touch: () => Promise.resolve(),
-    },
+    hidden: volume.hidden,
+    kernel: NO_KERNEL,
     processes: {
       state: () => 'running',
       isKilled: () => false,

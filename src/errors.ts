@@ -37,6 +37,7 @@ export const ERRNO = {
   EPROTO: 71,
   EOPNOTSUPP: 95,
   ECONNABORTED: 103,
+  ENOTCONN: 107,
   ESTALE: 116,
   ECANCELED: 125,
 } as const satisfies Readonly<Record<string, number>>

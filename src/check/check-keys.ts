@@ -1,4 +1,4 @@
-/** F6, F14, F15, F16: keys as such, and the small kinds of them. */
+/** F6, F14, F15, F16, F28: keys as such, and the small kinds of them. */
 import { INODE_HAS_XATTRS, type Ino } from '../store/inode.ts'
 import { PREFIXES, isWellFormed, prefixEnd, u32FromKey, u64FromKey } from '../store/keys.ts'
 import { describeKey } from '../store/describe-key.ts'
@@ -42,6 +42,19 @@ export async function checkOrphans(view: VolumeView, table: InodeTable): Promise
     if (table.get(row, COLUMN.nlink) > 0 || table.get(row, COLUMN.mark) === -1) continue
     view.sink('F14', 'warning', 'has no links, and is not listed', table.get(row, COLUMN.ino))
   }
+}
+
+/** The hidden directories that exist; what must hold of them is looked at with the links. */
+export async function checkHidden(view: VolumeView, table: InodeTable): Promise<ReadonlySet<Ino>> {
+  const hidden = new Set<Ino>()
+  for await (const { key } of view.entries('H')) {
+    if (!isWellFormed(key)) continue
+    const ino = u64FromKey(key, 1)
+    hidden.add(ino)
+    if (table.find(ino) !== undefined) continue
+    view.sink('F28', 'error', 'is listed as a hidden directory, and does not exist', ino)
+  }
+  return hidden
 }
 
 export async function checkXattrs(view: VolumeView, table: InodeTable): Promise<void> {

@@ -1,5 +1,5 @@
-/** F9, F10, F11, F13 for the root: what inodes say of names, against what was counted. */
-import { ROOT_INO } from '../store/inode.ts'
+/** F9, F10, F11, F28, and F13 for the root: what inodes say of names, against what was counted. */
+import { type Ino, ROOT_INO } from '../store/inode.ts'
 import { isDirectoryRow } from './check-inodes.ts'
 import type { Sink } from './findings.ts'
 import { COLUMN, type InodeTable } from './inode-table.ts'
@@ -8,12 +8,15 @@ const UNKNOWN = 0
 const ON_PATH = 1
 const DONE = 2
 
-export function checkLinks(sink: Sink, table: InodeTable): void {
+export function checkLinks(sink: Sink, table: InodeTable, hidden: ReadonlySet<Ino>): void {
   for (let row = 0; row < table.rowCount; row++) {
     const ino = table.get(row, COLUMN.ino)
     if (isDirectoryRow(table, row)) checkDirectory(sink, table, row)
+    const isHidden = hidden.has(ino)
+    if (isHidden) checkHidden(sink, table, row)
     if (table.get(row, COLUMN.nlink) === 0) continue
-    if (table.get(row, COLUMN.names) > 0 || ino === ROOT_INO) checkLinkCount(sink, table, row)
+    if (table.get(row, COLUMN.names) > 0 || ino === ROOT_INO || isHidden)
+      checkLinkCount(sink, table, row)
     else sink('F9', 'error', 'has links, and no name leads to it', ino)
   }
 }
@@ -27,6 +30,19 @@ function checkDirectory(sink: Sink, table: InodeTable, row: number): void {
     sink('F13', 'error', `is the root, and says ${table.get(row, COLUMN.parent)}`, ino)
   }
   findCycle(sink, table, row)
+}
+
+function checkHidden(sink: Sink, table: InodeTable, row: number): void {
+  const ino = table.get(row, COLUMN.ino)
+  const report = (text: string): void => {
+    sink('F28', 'error', `is listed as a hidden directory, and ${text}`, ino)
+  }
+  if (!isDirectoryRow(table, row)) report('is no directory')
+  if (ino === ROOT_INO) report('is the root')
+  if (table.get(row, COLUMN.nlink) === 0) report('has no links')
+  if (table.get(row, COLUMN.names) > 0) report('has a name')
+  const parent = table.get(row, COLUMN.parent)
+  if (parent !== ino) report(`says that its parent is ${parent}`)
 }
 
 function checkLinkCount(sink: Sink, table: InodeTable, row: number): void {

@@ -8,7 +8,13 @@ import { COLUMN, InodeTable } from './inode-table.ts'
 import { checkIdentity, checkSuperblocks } from './check-identity.ts'
 import { DataCheck } from './check-data.ts'
 import { checkInodes } from './check-inodes.ts'
-import { checkKeys, checkOrphans, checkPendingMaps, checkXattrs } from './check-keys.ts'
+import {
+  checkHidden,
+  checkKeys,
+  checkOrphans,
+  checkPendingMaps,
+  checkXattrs,
+} from './check-keys.ts'
 import { checkLinks } from './check-links.ts'
 import { MapCheck, leavesOf } from './check-maps.ts'
 import { checkNames } from './check-names.ts'
@@ -107,7 +113,7 @@ async function checkView(
   await checkInodes(view, table)
   options.onProgress?.({ step: 'names', doneCount: 0, totalCount: table.rowCount })
   await checkNames(view, table)
-  checkLinks(view.sink, table)
+  checkLinks(view.sink, table, await checkHidden(view, table))
   await checkOrphans(view, table)
   await checkXattrs(view, table)
   options.onProgress?.({ step: 'names', doneCount: table.rowCount, totalCount: table.rowCount })

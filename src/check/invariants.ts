@@ -12,7 +12,7 @@ export const INVARIANTS = {
   F6: 'Every key is of a known kind and has its form.',
   F7: 'Every inode is of a known type and has what belongs to it; inode 1 is the root.',
   F8: 'Every entry leads from a directory to an inode of its type, both with links.',
-  F9: 'Every inode with links is reached from the root.',
+  F9: 'Every inode with links is reached from the root or from a hidden directory.',
   F10: 'The link count is 2 plus subdirectories for a directory, else the number of names.',
   F11: 'A directory counts its entries.',
   F12: 'Cookies of a directory are 3 or more, unique, and below its next one.',
@@ -31,6 +31,7 @@ export const INVARIANTS = {
   F25: 'Every mapped block of a file with links has the content of its checksum.',
   F26: 'The last block of a file holds zeros behind the end.',
   F27: 'Every file of the index has its checksums, and nothing is missing in front of a later batch.',
+  F28: 'A hidden directory is a directory with links, without a name, and its own parent.',
 } as const
 
 export type InvariantNumber = keyof typeof INVARIANTS

@@ -12,6 +12,8 @@ export interface CommandSpec {
   readonly positionals: readonly string[]
   /** How many of the positionals must be there. */
   readonly requiredCount: number
+  /** What stands for the words behind `--`, of which there is one at least. */
+  readonly rest?: string
   readonly text: string
   readonly options: Readonly<Record<string, OptionSpec>>
 }
@@ -41,6 +43,15 @@ export const COMMANDS = {
     text: 'unmount, and wait until the volume is closed',
     options: {
       lazy: { text: 'take the mount out of sight now, end it when nothing uses it any more' },
+      help: HELP,
+    },
+  },
+  run: {
+    positionals: ['FOLDER'],
+    requiredCount: 1,
+    rest: 'COMMAND [ARGUMENT...]',
+    text: 'run a command whose changes in a folder happen all at once, or not at all',
+    options: {
       help: HELP,
     },
   },

@@ -17,6 +17,10 @@ export const EXIT = {
   repaired: 6,
   /** The kernel, or the program that mounts for us, has refused, or the host has failed. */
   mountFailed: 32,
+  /** `run`: the command has succeeded, and others had changed the folder. */
+  conflict: 124,
+  /** `run`: oatomic itself has failed; all other codes are the command's. */
+  runFailed: 125,
 } as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]

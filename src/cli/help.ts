@@ -16,6 +16,12 @@ const EXIT_CODES = `Exit codes:
   5   a volume was not closed in order, or an unexpected failure
   6   damage was found, and all of it was repaired
   32  mounting failed
+
+Exit codes of oatomic run, besides those of its command and 128 + N for signal N:
+  124 others have changed the folder, so nothing was done
+  125 oatomic itself has failed
+  126 the command cannot be executed
+  127 the command was not found
 `
 
 const names = Object.keys(COMMANDS).filter(isCommandName)
@@ -51,7 +57,7 @@ const STANDARD_NOTE = `  The options of mount(8) for all filesystems (noexec, no
   those for fstab (defaults, noauto, nofail, _netdev, user, x-* and so on) are ignored.`
 
 function synopsis(name: CommandName): string {
-  const { positionals, requiredCount, options }: CommandSpec = COMMANDS[name]
+  const { positionals, requiredCount, options, rest }: CommandSpec = COMMANDS[name]
   const shown = Object.entries(options).filter(
     ([key, { text }]) => text !== undefined && key !== 'help',
   )
@@ -62,6 +68,7 @@ function synopsis(name: CommandName): string {
       const flag = short === undefined ? `--${key}` : `-${short}`
       return value === undefined ? `[${flag}]` : `[${flag} ${value}]`
     }),
+    ...(rest === undefined ? [] : ['--', rest]),
   ].join(' ')
 }
 

@@ -9,6 +9,8 @@ export interface CommandLine {
   readonly flags: ReadonlySet<string>
   /** All values of the options that have one, in order. */
   readonly values: ReadonlyMap<string, readonly string[]>
+  /** The words behind `--`, where the command takes some. */
+  readonly rest: readonly string[]
 }
 
 /** Reads the parameters of a command, options before or after the rest. Throws CommandError. */
@@ -17,9 +19,13 @@ export function parseCommandLine(
   spec: CommandSpec,
   parameters: readonly string[],
 ): CommandLine {
-  const { values, positionals } = parse(name, spec, parameters)
+  const end = spec.rest === undefined ? -1 : parameters.indexOf('--')
+  const own = end < 0 ? parameters : parameters.slice(0, end)
+  const rest = end < 0 ? [] : parameters.slice(end + 1)
+  const { values, positionals } = parse(name, spec, own)
   const line = {
     positionals,
+    rest,
     flags: new Set(Object.keys(values).filter((key) => values[key] === true)),
     values: new Map(
       Object.entries(values).flatMap(([key, value]) =>
@@ -27,7 +33,11 @@ export function parseCommandLine(
       ),
     ),
   }
-  if (!line.flags.has('help')) checkCount(name, spec, positionals)
+  if (line.flags.has('help')) return line
+  checkCount(name, spec, positionals)
+  if (spec.rest !== undefined && rest.length === 0) {
+    throw usageError(name, `Missing -- ${spec.rest}`)
+  }
   return line
 }
 

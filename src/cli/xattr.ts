@@ -1,7 +1,6 @@
 /** Extended attributes of files, which Node does not offer. */
-import { getSystemErrorName } from 'node:util'
 import koffi from 'koffi'
-import { ERRNO, type ErrnoCode, FsError } from '../errors.ts'
+import { libcFailure } from './libc-failure.ts'
 
 const VALUE_SIZE_MAX = 65_536
 
@@ -20,7 +19,7 @@ const setxattr = library.func(
 export function readXattr(path: string, name: string): string {
   const value = Buffer.alloc(VALUE_SIZE_MAX)
   const length = getxattr(path, name, value, value.length)
-  if (length < 0) throw failure(`Cannot read ${name} of "${path}"`)
+  if (length < 0) throw libcFailure(`Cannot read ${name} of "${path}"`)
   return value.subarray(0, length).toString('latin1')
 }
 
@@ -28,14 +27,5 @@ export function readXattr(path: string, name: string): string {
 export function writeXattr(path: string, name: string, text: string): void {
   const value = Buffer.from(text, 'latin1')
   if (setxattr(path, name, value, value.length, 0) === 0) return
-  throw failure(`Cannot set ${name} of "${path}" to "${text}"`)
-}
-
-function failure(what: string): FsError {
-  const code = getSystemErrorName(-koffi.errno())
-  return new FsError(isErrno(code) ? code : 'EIO', `${what}: ${code}`)
-}
-
-function isErrno(code: string): code is ErrnoCode {
-  return Object.hasOwn(ERRNO, code)
+  throw libcFailure(`Cannot set ${name} of "${path}" to "${text}"`)
 }

@@ -86,7 +86,7 @@ function* inodeLines({ inode, paths, xattrs, extents }: InodeItem): Generator<st
   const owner = `${inode.uid}:${inode.gid}`
   const size = `${inode.size} bytes, ${inode.blockCount} blocks`
   yield `inode ${inode.ino}  ${showMode(inode.mode)} ${owner} links ${inode.nlink}, ${size}${showFlags(inode)}`
-  if (paths.length === 0) yield '    no name'
+  if (paths.length === 0) yield inode.parent === inode.ino ? '    hidden' : '    no name'
   for (const path of paths) yield `    ${path}`
   const target = showName(Buffer.from(inode.target).toString('latin1'))
   if (target !== '') yield `    leads to ${target}`

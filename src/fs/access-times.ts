@@ -43,7 +43,7 @@ export class AccessTimes {
       const change = this.engine.begin()
       for (const ino of all.slice(i, i + BATCH)) {
         this.touched.delete(ino)
-        if (this.engine.inodes.find(ino) !== undefined) change.inode(ino)
+        if (this.engine.inodes.find(ino) !== undefined) change.noteAccess(ino)
       }
       if (!change.isEmpty) this.engine.commit(change)
     }

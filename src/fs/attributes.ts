@@ -81,6 +81,7 @@ export function setAttributes(
   context.engine.health.assertWritable()
   assertAttributesMutable(context.engine.inodes.get(ino), changes)
   assertAlive(context, ino)
+  context.transactions.assertNotReplaced(ino)
   if (changes.ctime !== undefined) context.engine.hearTime(changes.ctime)
   const { size, ...rest } = changes
   if (size !== undefined) return truncateFirst(context, ino, size, rest, caller)

@@ -1,10 +1,12 @@
 /** What all parts of the filesystem share. */
 import type { Logger } from 'pino'
 import type { Scrubber } from '../scrub/scrubber.ts'
+import type { Ino } from '../store/inode.ts'
 import type { Engine } from '../txn/engine.ts'
 import type { Reaper } from '../txn/reaper.ts'
 import type { AccessTimes } from './access-times.ts'
 import type { FileTable } from './file-table.ts'
+import type { FolderTransactions } from './folder-transactions.ts'
 import type { KernelAttributes } from './kernel-attributes.ts'
 import type { Awaitable, Caller, IoctlRequest, KernelCache } from './operations.ts'
 import type { Processes } from './processes.ts'
@@ -23,6 +25,9 @@ export interface FsContext {
   readonly files: FileTable
   readonly references: References
   readonly accessTimes: AccessTimes
+  readonly transactions: FolderTransactions
+  /** Directories that are being removed with all that is in them. */
+  readonly doomed: Set<Ino>
   readonly kernel: KernelCache
   readonly kernelAttributes: KernelAttributes
   readonly processes: Processes

@@ -60,7 +60,10 @@ function openNow(context: FsContext, ino: Ino, flags: number, caller: Caller): A
   const closed = whenClosed(context, ino)
   if (closed !== undefined) return closed.then(() => open(context, ino, flags, caller))
   const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
-  if (isWriter || (flags & OPEN_TRUNC) !== 0) context.engine.health.assertWritable()
+  if (isWriter || (flags & OPEN_TRUNC) !== 0) {
+    context.engine.health.assertWritable()
+    context.transactions.assertNotReplaced(ino)
+  }
   const handle = openHandle(context, ino, flags, caller)
   const opened = openedAs(handle)
   if ((flags & OPEN_TRUNC) === 0) {
@@ -279,7 +282,9 @@ function loseWrite(
   error: unknown,
 ): void {
   const { shadow } = handle.view
-  if (!request.fromCache || shadow === undefined || !(error instanceof FsError)) return
+  if (!request.fromCache || !(error instanceof FsError)) return
+  context.transactions.noteLostWrite(handle.file.ino, error)
+  if (shadow === undefined) return
   const isWhole = handle.file.transaction !== undefined
   if (!isWhole && !isAtomic(context.engine.inodes.get(handle.file.ino))) return
   const why = 'A write to the file was lost, so it cannot be published; roll it back'

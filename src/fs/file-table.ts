@@ -136,6 +136,19 @@ export class FileTable {
     return [...new Set([...open.map(({ file }) => file), ...this.left.keys()])]
   }
 
+  /** Files that somebody could write to, or that have something staged. */
+  unsettled(): Ino[] {
+    const isUnsettled = (file: FileState): boolean =>
+      file.shadow !== undefined || this.writerCount(file) > 0
+    const files = new Set([...this.all().filter(isUnsettled), ...this.isolated()])
+    return [...files].map(({ ino }) => ino)
+  }
+
+  /** What is staged for a file: by all together, or by each handle of an isolated one. */
+  stagedOf(file: FileState): FileState[] {
+    return [...new Set([file, ...this.views(file)])].filter(({ shadow }) => shadow !== undefined)
+  }
+
   open(ino: Ino, flags: number, openedBy: number, isIsolated = false): OpenFile {
     const file = this.file(ino)
     // O_RDONLY | O_TRUNC stages too, so closing it has to end what it staged.

@@ -21,7 +21,9 @@ import { DamageLog } from './damage-log.ts'
 import * as data from './data.ts'
 import { openDirectory, readDirectory } from './directory.ts'
 import { closedArePublished } from './durable.ts'
+import { evict } from './evict.ts'
 import { FileTable } from './file-table.ts'
+import { FolderTransactions } from './folder-transactions.ts'
 import { ioctl } from './ioctl.ts'
 import * as names from './namespace.ts'
 import { NAME_LENGTH_MAX } from './names.ts'
@@ -50,11 +52,14 @@ import { KernelAttributes } from './kernel-attributes.ts'
 import { References } from './references.ts'
 import { rename } from './rename.ts'
 import { seek } from './seek.ts'
+import { TreeRemoval } from './tree-removal.ts'
 import * as xattrs from './xattrs.ts'
 
 export interface FilesystemParts {
   readonly engine: Engine
   readonly orphans: readonly Ino[]
+  /** Hidden directories that are to be removed. */
+  readonly hidden: readonly Ino[]
   readonly kernel: KernelCache
   readonly processes: Processes
   readonly scrubber?: Scrubber
@@ -68,7 +73,7 @@ const INODE_COUNT_SHOWN = 0xffff_ffff
 export class Filesystem implements FilesystemOperations {
   readonly context: FsContext
 
-  constructor({ orphans, ...parts }: FilesystemParts) {
+  constructor({ orphans, hidden, ...parts }: FilesystemParts) {
     const reaper = new Reaper(parts.engine)
     for (const ino of orphans) reaper.addOrphan(ino)
     parts.engine.onMapReplaced = (ino, generation) => {
@@ -82,7 +87,22 @@ export class Filesystem implements FilesystemOperations {
     const files = new FileTable()
     const references = new References()
     const kernelAttributes = new KernelAttributes(parts.kernel)
-    this.context = { ...parts, reaper, files, references, accessTimes, kernelAttributes }
+    const transactions = new FolderTransactions()
+    parts.engine.onCommit = (change) => {
+      transactions.note(change)
+    }
+    const doomed = new Set<Ino>()
+    this.context = {
+      ...parts,
+      reaper,
+      files,
+      references,
+      accessTimes,
+      kernelAttributes,
+      transactions,
+      doomed,
+    }
+    for (const ino of hidden) reaper.addTree(new TreeRemoval(this.context, ino))
     parts.engine.onIsolatedChange = (before) => {
       if (kernelAttributes.published(before)) dropCached(this.context, before.ino)
     }
@@ -101,7 +121,7 @@ export class Filesystem implements FilesystemOperations {
     this.context.kernelAttributes.forget(ino)
     const inode = this.context.engine.inodes.find(ino)
     if (inode?.nlink === 0) names.reapIfForgotten(this.context, ino)
-    else this.evict(ino)
+    else evict(this.context, ino)
   }
 
   getAttributes(ino: Ino, caller?: Caller, fh?: FileHandle): Awaitable<Attributes> {
@@ -246,6 +266,7 @@ export class Filesystem implements FilesystemOperations {
   }
 
   releaseDirectory(fh: FileHandle): void {
+    this.context.transactions.end(this.context, fh)
     this.context.files.closeDirectory(fh)
   }
 
@@ -306,8 +327,8 @@ export class Filesystem implements FilesystemOperations {
    * thrown in the end.
    */
   async writeBack(): Promise<void> {
-    const { engine, files, accessTimes, references } = this.context
-    for (const ino of await accessTimes.commit()) if (!references.has(ino)) this.evict(ino)
+    const { engine, files, accessTimes } = this.context
+    for (const ino of await accessTimes.commit()) evict(this.context, ino)
     const errors: unknown[] = []
     for (const file of files.staged()) {
       try {
@@ -331,11 +352,6 @@ export class Filesystem implements FilesystemOperations {
     await this.context.kernel.dropAttributesLater(file.ino)
   }
 
-  private evict(ino: Ino): void {
-    const { files, accessTimes, engine } = this.context
-    if (!files.isOpen(ino) && !accessTimes.has(ino)) engine.inodes.evict(ino)
-  }
-
   /**
    * Ends the mount: ordinary files are published, what is staged for atomic ones is dropped, what
    * the kernel still knew without a name is freed, and everything is made durable. Throws FsError
@@ -350,6 +366,9 @@ export class Filesystem implements FilesystemOperations {
     await this.writeBack().catch((error: unknown) => errors.push(error))
     for (const file of files.staged()) discardLocked(engine, file)
     for (const file of files.isolated()) dropViews(this.context, file)
+    this.context.transactions.endAll(this.context)
+    await reaper.drain().catch((error: unknown) => errors.push(error))
+    // Also what a tree has lost that the kernel still knew.
     for (const ino of references.all()) {
       if (engine.inodes.find(ino)?.nlink === 0) reaper.addOrphan(ino)
     }

@@ -91,6 +91,7 @@ export function membersWith(context: FsContext, file: FileState): FileState[] {
     const found = other === file ? undefined : engine.inodes.find(other.ino)
     if (found === undefined || found.uid !== inode.uid || !isAtomic(found)) return false
     if (isIsolated(found)) return false
+    if (context.transactions.areApart(file.ino, other.ino)) return false
     return groupOf(context, found) === group
   })
   return [file, ...others]

@@ -3,6 +3,7 @@ import { FsError } from '../errors.ts'
 import { ATOMIC_IOCTLS } from './atomic-ioctls.ts'
 import type { FsContext, IoctlHandler } from './context.ts'
 import { EXCHANGE_IOCTLS } from './exchange.ts'
+import { FOLDER_IOCTLS } from './folder-ioctl.ts'
 import { FLAGS_IOCTLS } from './inode-flags.ts'
 import type { Awaitable, Caller, IoctlRequest } from './operations.ts'
 
@@ -10,6 +11,7 @@ const TABLE: ReadonlyMap<number, IoctlHandler> = new Map([
   ...FLAGS_IOCTLS,
   ...ATOMIC_IOCTLS,
   ...EXCHANGE_IOCTLS,
+  ...FOLDER_IOCTLS,
 ])
 
 /** Throws FsError ENOTTY for a number that is unknown, and what its handler throws. */

@@ -46,7 +46,9 @@ export function checkNewName(context: FsContext, parent: Ino, name: string): voi
 export function checkDirectory(context: FsContext, ino: Ino): void {
   const directory = context.engine.inodes.get(ino)
   if (!isDirectory(directory)) throw new FsError('ENOTDIR', `Inode ${ino} is not a directory`)
-  if (directory.nlink === 0) throw new FsError('ENOENT', `Directory ${ino} was removed`)
+  context.transactions.assertNotReplaced(ino)
+  if (directory.nlink === 0 || context.doomed.has(ino))
+    throw new FsError('ENOENT', `Directory ${ino} was removed`)
   assertTakesNames(context, ino)
 }
 

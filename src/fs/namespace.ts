@@ -68,7 +68,10 @@ export interface NewNode extends UnnamedNode {
 export function lookup(context: FsContext, parent: Ino, name: string): Attributes | undefined {
   if (name === '.' || name === '..') return lookupByNumber(context, parent, name)
   const dirent = findDirent(context, parent, name)
-  if (dirent === undefined) return undefined
+  if (dirent === undefined) {
+    const hidden = context.transactions.find(parent, name)
+    return hidden === undefined ? undefined : referenced(context, hidden)
+  }
   if (context.engine.inodes.find(dirent.ino) !== undefined) return referenced(context, dirent.ino)
   const what = `leads to inode ${dirent.ino}, which the index has lost`
   throw context.engine.damaged({ ino: parent, offset: 0, block: undefined, what })
@@ -189,6 +192,7 @@ export function link(
     const isUnnamed = context.references.linkable.has(ino)
     if (inode.nlink === 0 && !isUnnamed) throw new FsError('ENOENT', `Inode ${ino} was removed`)
     assertMutable(inode)
+    context.transactions.assertNotReplaced(ino)
     if (inode.nlink >= LINK_COUNT_MAX) throw new FsError('EMLINK', 'Too many names for one file')
     checkNewName(context, newParent, newName)
     assertSpaceForMetadata(context.engine.store.device.index)

@@ -272,6 +272,11 @@ export interface KernelCache {
   /** Lets go of what `writeBack` keeps for the next time, which would keep the mount busy. */
   endWriteBacks(ino: Ino): Promise<void>
   /**
+   * Has the kernel forget where a name leads. It takes the lock of the directory, so a request that
+   * changes it must never wait for this.
+   */
+  dropName(parent: Ino, name: string): Promise<void>
+  /**
    * Makes the kernel believe in another size; it owns sizes while it caches writes. With `lastByte`
    * the file grows, which takes no lock of the inode; without it, it may shrink, and the kernel
    * must not hold that lock until this is done.

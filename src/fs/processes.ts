@@ -219,23 +219,23 @@ export class ProcFilesystem implements Processes {
     try {
       const phase = phaseOf(pid)
       if (phase !== 'running') return phase === 'ending'
-      return await processWrites(String(pid), ino, this.mountIds())
+      return await processWrites(String(pid), ino, this.mounts())
     } catch {
       return true
     }
   }
 
   async hasWriter(ino: Ino): Promise<boolean> {
-    const mountIds = this.mountIds()
-    return anyOf(allPids(), async (pid) => processWrites(pid, ino, mountIds))
+    const mounts = this.mounts()
+    return anyOf(allPids(), async (pid) => processWrites(pid, ino, mounts))
   }
 
   async mayHaveWriter(ino: Ino, likely: readonly number[]): Promise<boolean> {
-    const mountIds = this.mountIds()
+    const mounts = this.mounts()
     // In this order: who is not ending afterwards has shown all that it has.
     return anyOf(
       [...likely.map(String), ...allPids()],
-      async (pid) => (await processWrites(pid, ino, mountIds)) || isEnding(readOr(`${pid}/status`)),
+      async (pid) => (await processWrites(pid, ino, mounts)) || isEnding(readOr(`${pid}/status`)),
     )
   }
 
@@ -266,11 +266,24 @@ export class ProcFilesystem implements Processes {
     return readMemory(pid, address, lengthBytes)
   }
 
-  /** Ids of all places where this filesystem is mounted: bind mounts have their own. */
-  private mountIds(): Set<string> {
+  private mounts(): Mounts {
     const path = Buffer.from(this.mountpoint).toString('latin1')
-    return mountIdsOf(readFileSync('/proc/self/mountinfo', 'latin1'), path)
+    const mountinfo = readFileSync('/proc/self/mountinfo', 'latin1')
+    return { device: deviceOf(mountinfo, path), ids: mountIdsOf(mountinfo, path) }
   }
+}
+
+/** Where this filesystem is mounted. */
+interface Mounts {
+  /** As mountinfo has it: the same in all namespaces. */
+  readonly device: string | undefined
+  /** Ids of all places in our namespace: bind mounts have their own. */
+  readonly ids: ReadonlySet<string>
+}
+
+/** Reads `/proc/PID/mountinfo`: the device that is mounted on a path. Both are byte strings. */
+function deviceOf(mountinfo: string, mountpoint: string): string | undefined {
+  return mountsIn(mountinfo).findLast((fields) => unescape(fields[4] ?? '') === mountpoint)?.[2]
 }
 
 /**
@@ -287,10 +300,6 @@ export function hasMapped(mountinfo: string, device: string): boolean {
   return mountsIn(mountinfo).some(
     (fields) => fields[2] === device && fields[5]?.split(',').includes('idmapped') === true,
   )
-}
-
-function deviceOf(mountinfo: string, mountpoint: string): string | undefined {
-  return mountsIn(mountinfo).findLast((fields) => unescape(fields[4] ?? '') === mountpoint)?.[2]
 }
 
 const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'latin1')
@@ -362,13 +371,15 @@ function unescape(path: string): string {
 }
 
 /** Neither `fdinfo` nor what is in it takes the lock of a process that executes a program. */
-async function processWrites(
-  pid: string,
-  ino: Ino,
-  mountIds: ReadonlySet<string>,
-): Promise<boolean> {
+async function processWrites(pid: string, ino: Ino, mounts: Mounts): Promise<boolean> {
   await programRuns(pid)
-  return descriptorsOf(pid).some((fd) => isWriter(readOr(`${pid}/fdinfo/${fd}`), ino, mountIds))
+  const infos = descriptorsOf(pid)
+    .map((fd) => readOr(`${pid}/fdinfo/${fd}`))
+    .filter((info) => isOfInode(info, ino))
+  if (infos.some((info) => isWriter(info, ino, mounts.ids))) return true
+  if (infos.length === 0) return false
+  const elsewhere = mountIdsFor(pid, mounts)
+  return infos.some((info) => isWriter(info, ino, elsewhere))
 }
 
 function descriptorsOf(pid: string): readonly string[] {
@@ -379,11 +390,23 @@ function descriptorsOf(pid: string): readonly string[] {
   }
 }
 
+/** The same filesystem may be mounted in the process's own namespace. */
+function mountIdsFor(pid: string, { device }: Mounts): ReadonlySet<string> {
+  if (device === undefined) return new Set()
+  try {
+    return mountIdsOfDevice(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'), device)
+  } catch {
+    return new Set()
+  }
+}
+
+const valueIn = (info: string, name: string): string =>
+  new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(info)?.[1] ?? ''
+
+const isOfInode = (info: string, ino: Ino): boolean => info.includes(`\nino:\t${ino}\n`)
+
 /** Reads `/proc/PID/fdinfo/FD`: whether that is a file of these mounts, open for writing. */
 export function isWriter(info: string, ino: Ino, mountIds: ReadonlySet<string>): boolean {
-  if (!info.includes(`\nino:\t${ino}\n`)) return false
-  const value = (name: string): string =>
-    new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(info)?.[1] ?? ''
-  if (!mountIds.has(value('mnt_id'))) return false
-  return (parseInt(value('flags'), 8) & WRITE_FLAGS) !== 0
+  if (!isOfInode(info, ino) || !mountIds.has(valueIn(info, 'mnt_id'))) return false
+  return (parseInt(valueIn(info, 'flags'), 8) & WRITE_FLAGS) !== 0
 }

@@ -78,8 +78,12 @@ export function assertTakesNames(context: FsContext, parent: Ino): void {
   refuseIf(has(directory, INODE_IMMUTABLE), `Directory ${parent}`)
 }
 
-/** Before an inode loses a name in a directory, or is replaced there. */
+/** Before an inode loses a name in a directory, or is replaced there. Throws FsError EBUSY, too. */
 export function assertLosesName(context: FsContext, parent: Ino, inode: Inode): void {
+  context.transactions.assertNotReplaced(parent)
+  if (context.transactions.isPinned(inode.ino)) {
+    throw new FsError('EBUSY', `Directory ${inode.ino} is being changed in a transaction`)
+  }
   refuseIf(has(context.engine.inodes.get(parent), PROTECTED), `Directory ${parent}`)
   assertMutable(inode)
 }

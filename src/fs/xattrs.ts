@@ -76,6 +76,7 @@ export function setXattr(
   assertMutable(context.engine.inodes.get(ino))
   return whenRoom(context, () => {
     assertAlive(context, ino)
+    context.transactions.assertNotReplaced(ino)
     const exists = find(context, ino, name) !== undefined
     if (flags === CREATE && exists) throw new FsError('EEXIST', `"${name}" is set`)
     if (flags === REPLACE && !exists) throw new FsError('ENODATA', `"${name}" is not set`)
@@ -117,6 +118,7 @@ export function removeXattr(context: FsContext, ino: Ino, name: string): Awaitab
   assertMutable(context.engine.inodes.get(ino))
   return whenRoom(context, () => {
     assertAlive(context, ino)
+    context.transactions.assertNotReplaced(ino)
     if (find(context, ino, name) === undefined) {
       throw new FsError('ENODATA', `Inode ${ino} has no "${name}"`)
     }

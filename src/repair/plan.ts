@@ -28,6 +28,8 @@ export class RepairPlan {
   readonly inodes = new Map<Ino, Inode>()
   /** Entries that stay, by directory and name. */
   readonly entries = new Map<Ino, Map<string, Dirent>>()
+  /** Directories without a name that the next mount removes with all that is in them. */
+  readonly hidden = new Set<Ino>()
   /** Files of which only maps were left. */
   readonly madeAnew = new Set<Ino>()
   readonly newBlocks = new Map<BlockNo, Uint8Array>()

@@ -28,7 +28,7 @@ export function repairCounts(plan: RepairPlan): void {
     const { ino } = inode
     if (isDirectory(inode)) repairDirectory(plan, inode)
     else if (plan.set(inode, 'entryCount', 0)) say(plan, inode, 'its number of entries')
-    const nameCount = ino === ROOT_INO ? 1 : (names.get(ino) ?? 0)
+    const nameCount = ino === ROOT_INO || plan.hidden.has(ino) ? 1 : (names.get(ino) ?? 0)
     const linkCount = isDirectory(inode) ? 2 + (subdirectories.get(ino) ?? 0) : nameCount
     const expected = nameCount === 0 ? 0 : linkCount
     if (plan.set(inode, 'nlink', expected)) say(plan, inode, 'its link count')

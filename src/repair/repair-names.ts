@@ -10,12 +10,12 @@ import {
   TYPE_MASK,
   isDirectory,
 } from '../store/inode.ts'
-import { direntKey } from '../store/keys.ts'
+import { direntKey, isWellFormed, u64FromKey } from '../store/keys.ts'
 import { showName } from '../show-name.ts'
 import { LostAndFound } from './lost-and-found.ts'
 import type { RepairPlan } from './plan.ts'
 
-export function repairNames(plan: RepairPlan): void {
+export async function repairNames(plan: RepairPlan): Promise<void> {
   for (const [ino, entries] of plan.entries) {
     const inode = plan.inodes.get(ino)
     // Only an empty directory is ever removed.
@@ -23,6 +23,7 @@ export function repairNames(plan: RepairPlan): void {
       plan.set(inode, 'nlink', 2)
     }
   }
+  await findHidden(plan)
   dropBadEntries(plan)
   dropSecondNames(plan)
   const found = new LostAndFound(plan)
@@ -31,9 +32,27 @@ export function repairNames(plan: RepairPlan): void {
   for (const entries of plan.entries.values())
     for (const { ino } of entries.values()) named.add(ino)
   const nameless = [...plan.inodes.values()].filter(
-    ({ ino, nlink }) => ino !== ROOT_INO && nlink > 0 && !named.has(ino),
+    ({ ino, nlink }) => ino !== ROOT_INO && nlink > 0 && !named.has(ino) && !plan.hidden.has(ino),
   )
   for (const inode of nameless) found.add(inode)
+}
+
+/** The list of hidden directories; what is on it by mistake is kept, as the user's. */
+async function findHidden(plan: RepairPlan): Promise<void> {
+  for await (const { key, body } of plan.view.entries('H')) {
+    if (!isWellFormed(key)) continue
+    const ino = u64FromKey(key, 1)
+    const inode = plan.inodes.get(ino)
+    // Its own parent is what no other directory is.
+    if (inode !== undefined && isDirectory(inode) && inode.parent === ino && ino !== ROOT_INO) {
+      plan.hidden.add(ino)
+      if (body === undefined) plan.put(key, new Uint8Array(0))
+      if (inode.nlink === 0) plan.set(inode, 'nlink', 2)
+    } else {
+      plan.del(key)
+      plan.report.mend(`inode ${ino}: taken off the list of hidden directories`)
+    }
+  }
 }
 
 function dropEntry(plan: RepairPlan, parent: Ino, name: string): void {
@@ -65,6 +84,7 @@ function whatIsWrong(
   if (directory === undefined || !isDirectory(directory)) return 'which was in no directory'
   if (name === '.' || name === '..' || /[/\0]/.test(name)) return 'which is no name'
   if (ino === ROOT_INO) return 'which led to the root'
+  if (plan.hidden.has(ino)) return 'which led to a hidden directory'
   return plan.inodes.has(ino) ? undefined : `which led to inode ${ino}, which does not exist`
 }
 
@@ -99,7 +119,7 @@ function dropSecondNames(plan: RepairPlan): void {
 /** Directories that nothing leads to from the root, alone or in a circle. */
 function reachAll(plan: RepairPlan, found: LostAndFound): void {
   const reached = new Set<Ino>()
-  reach(plan, ROOT_INO, reached)
+  for (const ino of [ROOT_INO, ...plan.hidden]) reach(plan, ino, reached)
   const parents = new Map<Ino, { parent: Ino; name: string }>()
   for (const [parent, entries] of plan.entries) {
     for (const [name, { ino }] of entries) parents.set(ino, { parent, name })

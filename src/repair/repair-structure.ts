@@ -63,7 +63,7 @@ async function planRepair(
   if (ring.damage !== undefined) report.giveUp(`the ring: ${ring.damage}`)
   const plan = new RepairPlan(view, report)
   await repairInodes(plan)
-  repairNames(plan)
+  await repairNames(plan)
   repairCounts(plan)
   await repairKeys(plan)
   await repairMaps(plan)

@@ -147,6 +147,7 @@ function makeFilesystem(
   return new Filesystem({
     engine: volume.engine,
     orphans: volume.orphans,
+    hidden: volume.hidden,
     kernel,
     processes,
     scrubber: makeScrubber(volume, options.log),

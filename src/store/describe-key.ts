@@ -10,6 +10,7 @@ const TEXTS: Readonly<Record<string, (key: string) => string>> = {
   D: (key) => `its entry "${showName(key.slice(GROUP_LENGTH))}"`,
   E: describeLeaf,
   G: (key) => `bitmap group ${u32FromKey(key, 1)}`,
+  H: () => 'its place on the list of hidden directories',
   I: () => 'its inode record',
   M: () => 'the marker',
   O: () => 'its place on the list of orphans',

@@ -11,6 +11,7 @@
  *   G group4                 allocation bitmap of 32,768 blocks
  *   R group4                 blocks of 256 that have more than one owner
  *   O ino8                   orphan: nlink is 0 and the kernel still knew the inode
+ *   H ino8                   hidden directory: without a name, to be removed with all that is in it
  *   P ino8 generation4       map generation that is being written or freed, not the file's own
  */
 import { COUNTER_MAX } from '../bytes.ts'
@@ -63,6 +64,7 @@ export const leafKey = (ino: Ino, generation: number, leafIndex: number): string
 export const bitmapKey = (groupIndex: number): string => 'G' + u32Key(groupIndex)
 export const sharesKey = (groupIndex: number): string => 'R' + u32Key(groupIndex)
 export const orphanKey = (ino: Ino): string => 'O' + u64Key(ino)
+export const hiddenKey = (ino: Ino): string => 'H' + u64Key(ino)
 export const pendingMapKey = (ino: Ino, generation: number): string =>
   'P' + u64Key(ino) + u32Key(generation)
 
@@ -78,6 +80,7 @@ const LENGTHS: Readonly<Record<string, (length: number) => boolean>> = {
   X: named,
   E: exactly(17),
   G: exactly(5),
+  H: exactly(9),
   O: exactly(9),
   P: exactly(13),
   R: exactly(5),

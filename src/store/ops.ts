@@ -74,7 +74,7 @@ export interface VacateOp extends MapOp {
 }
 
 /** Kinds of keys that commits set and delete; checkpoints write the others. */
-const COMMITTED_KEYS = 'IDXOP'
+const COMMITTED_KEYS = 'IDXOHP'
 
 /** File blocks that an operation is about; a leaf's for `drop`. */
 export function blockCountOf(op: Exclude<Op, { readonly key: string }>): number {

@@ -11,7 +11,14 @@ import {
   encodeDirent,
   encodeInode,
 } from '../store/inode.ts'
-import { direntKey, inodeKey, orphanKey, pendingMapKey, xattrKey } from '../store/keys.ts'
+import {
+  direntKey,
+  hiddenKey,
+  inodeKey,
+  orphanKey,
+  pendingMapKey,
+  xattrKey,
+} from '../store/keys.ts'
 import type { Op, PageOp } from '../store/ops.ts'
 import { opSize } from '../journal/record.ts'
 import type { ByteRanges } from './byte-ranges.ts'
@@ -28,6 +35,8 @@ export class Change {
   readonly cut = new Set<Ino>()
   /** Leaves in which a new generation of a map differs already, where that is known. */
   readonly touchedLeaves = new Map<Ino, Iterable<number>>()
+  /** Inodes of which only the time of access is committed: to nobody else a change. */
+  readonly accessed = new Set<Ino>()
   private readonly inodes: Inodes
   private readonly ops: Op[] = []
   private bytes = 0
@@ -48,6 +57,12 @@ export class Change {
       this.drafts.set(ino, draft)
     }
     return draft
+  }
+
+  /** Commits the time of access that an inode has in memory. */
+  noteAccess(ino: Ino): void {
+    this.inode(ino)
+    this.accessed.add(ino)
   }
 
   addInode(inode: Inode): void {
@@ -83,6 +98,14 @@ export class Change {
 
   removeOrphan(ino: Ino): void {
     this.push({ type: 'del', key: orphanKey(ino) })
+  }
+
+  putHidden(ino: Ino): void {
+    this.push({ type: 'put', key: hiddenKey(ino), body: EMPTY })
+  }
+
+  removeHidden(ino: Ino): void {
+    this.push({ type: 'del', key: hiddenKey(ino) })
   }
 
   putPendingMap(ino: Ino, generation: number): void {

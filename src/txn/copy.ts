@@ -1,6 +1,10 @@
 /** Staging a copy of whole blocks of another file, without copying what lies on the disk. */
 import { BLOCK_SIZE } from '../device/device.ts'
+import type { Ino, Inode } from '../store/inode.ts'
+import { LEAF_BLOCKS } from '../store/leaf.ts'
+import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
+import { MapRuns } from './publish-ops.ts'
 import { mappedBlock } from './published.ts'
 import { punchBlock } from './punch.ts'
 import { readFileBlock, resolveBlock } from './resolve.ts'
@@ -67,4 +71,43 @@ function showsOwn(
 /** Whether a block belongs to a map, with its content durably in place. */
 function isAtHome({ store }: Engine, block: number): boolean {
   return store.allocator.isMapped(block) && store.blockInMemory(block) === undefined
+}
+
+export interface LeafCopy {
+  readonly source: Inode
+  /** What is staged for the source. */
+  readonly fork: ShadowFork | undefined
+  /** A file of which this leaf maps nothing yet, with its first generation. */
+  readonly target: Ino
+  readonly leafIndex: number
+}
+
+/**
+ * Adds to a change that another file gets what a leaf of the published content maps; returns how many
+ * blocks. A page that waits to replace one of them in place is given space of its own. Requires: the
+ * change is committed in this tick, and nothing is being published to the source. Throws FsError ENOSPC
+ * or EIO.
+ */
+export function shareLeaf(
+  { store }: Engine,
+  change: Change,
+  { source, fork, target, leafIndex }: LeafCopy,
+): number {
+  const leaf = store.maps.get(source.ino, source.mapGeneration).leaf(leafIndex)
+  if (leaf === undefined) return 0
+  const runs = new MapRuns()
+  for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
+    const block = leaf.block(slot)
+    if (block === 0) continue
+    const fileBlock = leafIndex * LEAF_BLOCKS + slot
+    for (const each of fork?.chain() ?? []) {
+      const page = each.pages.get(fileBlock)
+      if (page?.reserved !== false) continue
+      store.allocator.reserve(1)
+      each.pages.set(fileBlock, { data: page.data, reserved: true })
+    }
+    runs.add('share', fileBlock, block, leaf.checksum(slot))
+  }
+  runs.push(change, target, 0)
+  return runs.blockCount
 }

@@ -50,6 +50,8 @@ export class Engine {
   onMapReplaced: (ino: Ino, generation: number) => void = () => undefined
   /** Told of an isolated file that is published, and how it was before. */
   onIsolatedChange: (before: Readonly<Inode>) => void = () => undefined
+  /** Told of every commit, in the same tick. */
+  onCommit: (change: Change) => void = () => undefined
   /** Told of damage that a reader has come across. */
   onDamage: (damage: Damage) => void = () => undefined
 
@@ -115,6 +117,7 @@ export class Engine {
     }
     for (const draft of change.drafts.values()) this.inodes.update(draft)
     for (const ino of change.removed) this.inodes.evict(ino)
+    this.onCommit(change)
     this.journal.relieve()
     for (const before of isolated) this.onIsolatedChange(before)
     return commitSeq

@@ -11,10 +11,17 @@ import { MapRelease, releaseMap } from './release-map.ts'
 /** Attributes freed by one record: at most 17 blocks of names. */
 const XATTRS_PER_STEP = 256
 
+/** Something larger that is freed piece by piece: each step is a commit. */
+export interface ReaperWork {
+  /** Resolves with whether anything is left. */
+  step(): Promise<boolean>
+}
+
 export class Reaper {
   private readonly engine: Engine
   private readonly orphans: Ino[] = []
   private readonly maps: MapRelease[] = []
+  private readonly trees: ReaperWork[] = []
   /** What of the first orphan is freed already. */
   private orphanMap: MapRelease | undefined
   private underWay: Promise<boolean> | undefined
@@ -26,7 +33,7 @@ export class Reaper {
   }
 
   get isIdle(): boolean {
-    return this.orphans.length === 0 && this.maps.length === 0
+    return this.orphans.length + this.maps.length + this.trees.length === 0
   }
 
   addOrphan(ino: Ino): void {
@@ -37,6 +44,12 @@ export class Reaper {
   /** A generation that a truncation replaced; its blocks belong to nobody else. */
   addMap(ino: Ino, generation: number): void {
     this.maps.push(new MapRelease(this.engine, ino, generation))
+    this.onWork()
+  }
+
+  /** A tree of names; what loses its last name there becomes an orphan. */
+  addTree(tree: ReaperWork): void {
+    this.trees.push(tree)
     this.onWork()
   }
 
@@ -77,7 +90,8 @@ export class Reaper {
       return !this.isIdle
     }
     const [orphan] = this.orphans
-    if (orphan === undefined) return false
+    // Orphans first, so that a large tree does not become a long list of them.
+    if (orphan === undefined) return this.stepTree()
     try {
       isDone = await this.reap(orphan)
     } finally {
@@ -85,6 +99,17 @@ export class Reaper {
         this.orphans.shift()
         this.orphanMap = undefined
       }
+    }
+    return !this.isIdle
+  }
+
+  private async stepTree(): Promise<boolean> {
+    const [tree] = this.trees
+    let isDone = true
+    try {
+      isDone = !((await tree?.step()) ?? false)
+    } finally {
+      if (isDone) this.trees.shift()
     }
     return !this.isIdle
   }

@@ -64,6 +64,8 @@ export interface RecoveryReport {
   readonly byteCount: number
   readonly mapsReleased: number
   readonly orphanCount: number
+  /** Trees that a folder transaction has left, unfinished or replaced. */
+  readonly hiddenCount: number
   /** Why the volume can only be read, if so. */
   readonly damage: string | undefined
   readonly timeMs: number
@@ -77,6 +79,8 @@ export interface OpenedVolume {
   readonly report: RecoveryReport
   /** Inodes without a name that the crash left. */
   readonly orphans: readonly Ino[]
+  /** Hidden directories that the crash left: to be removed with all that is in them. */
+  readonly hidden: readonly Ino[]
 }
 
 export async function openVolumeOn(
@@ -117,17 +121,20 @@ export async function openVolumeOn(
     await completeSuperblocks(device) // 6.
   }
   const orphans = (await listed(store, 'O', name)).map(([key]) => u64FromKey(key, 1))
+  const hidden = (await listed(store, 'H', name)).map(([key]) => u64FromKey(key, 1))
   return {
     device,
     engine,
     superblock,
     orphans,
+    hidden,
     report: {
       wasClean: marker.clean && replayed.recordCount === 0,
       recordCount: replayed.recordCount,
       byteCount: replayed.byteCount,
       mapsReleased,
       orphanCount: orphans.length,
+      hiddenCount: hidden.length,
       damage,
       timeMs: performance.now() - started,
     },
@@ -183,12 +190,13 @@ async function loadBitmap(store: Store, name: string): Promise<void> {
 
 type Entries = Awaited<ReturnType<Store['metadata']['scan']>>
 
-async function listed(store: Store, prefix: 'O' | 'P', name: string): Promise<Entries> {
+const LISTS = { O: 'list of orphans', H: 'list of hidden directories', P: 'list of pending maps' }
+
+async function listed(store: Store, prefix: 'O' | 'H' | 'P', name: string): Promise<Entries> {
   try {
     return (await store.metadata.scan(prefix)).filter(([key]) => isWellFormed(key))
   } catch (error) {
-    const what = prefix === 'O' ? 'list of orphans' : 'list of pending maps'
-    const hint = `its ${what} is damaged; run: oatomic check ${name}`
+    const hint = `its ${LISTS[prefix]} is damaged; run: oatomic check ${name}`
     throw new FsError('EIO', `Cannot open volume "${name}": ${hint}`, { cause: error })
   }
 }

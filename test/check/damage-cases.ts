@@ -198,6 +198,16 @@ const INODES: DamageCase[] = [
     lost: [],
   },
   {
+    what: 'a hidden directory that has a name, a file as such, and one that does not exist',
+    damage: (image, ino) =>
+      [ino('below'), ino('small'), 996].reduce(
+        (edited, each) => edit.withBody(edited, keys.hiddenKey(each), (body) => body),
+        image,
+      ),
+    expected: ['F28'],
+    lost: [],
+  },
+  {
     what: 'an attribute without its flag, and one of nobody',
     damage: (image, ino) => {
       const first = edit.withBody(image, keys.xattrKey(ino('pages'), 'user.a'), (body) => body)

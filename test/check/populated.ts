@@ -4,6 +4,7 @@ import type { Device } from '../../src/device/device.ts'
 import type { Filesystem } from '../../src/fs/filesystem.ts'
 import type { Ino } from '../../src/store/inode.ts'
 import { Random } from '../support/random.ts'
+import { begin } from '../fs/folder-calls.ts'
 import * as v from '../support/volume.ts'
 
 export interface Populated {
@@ -61,6 +62,7 @@ export async function populate(device: Device): Promise<Populated> {
   await fs.setXattr(inos.get('pages') ?? 0, 'user.atomic', Buffer.from('1'), 0)
   await addClone(fs, contents, inos)
   await addOrphan(fs)
+  await addHidden(fs)
   await addReplacedMap(fs, contents, inos)
   return { fs, contents, inos }
 }
@@ -91,6 +93,14 @@ async function addOrphan(fs: Filesystem): Promise<void> {
   await fs.write(fh, v.writeRequest(0, Buffer.alloc(20_000, 1)))
   await fs.fsync(fh)
   await fs.unlink(v.ROOT, 'orphan')
+}
+
+/** A transaction on a folder that has not come to its end. */
+async function addHidden(fs: Filesystem): Promise<void> {
+  const folder = (await fs.makeDirectory(v.ROOT, 'project', 0o755, v.CALLER)).ino
+  await addFile(fs, folder, 'kept', 0, Buffer.alloc(9000, 3))
+  const { copy } = await begin(fs, folder)
+  await addFile(fs, copy, 'new', 0, Buffer.alloc(9000, 4))
 }
 
 /** A file that was emptied at once, so that its old map waits to be freed. */

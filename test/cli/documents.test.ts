@@ -7,7 +7,16 @@ import { EXIT } from '../../src/cli/exit-codes.ts'
 import { commandHelp, programHelp } from '../../src/cli/help.ts'
 import { MOUNT_OPTIONS } from '../../src/cli/mount-options.ts'
 
-const names = ['mount', 'unmount', 'make', 'scrub', 'check', 'dump', 'install-helper'] as const
+const names = [
+  'mount',
+  'unmount',
+  'run',
+  'make',
+  'scrub',
+  'check',
+  'dump',
+  'install-helper',
+] as const
 const help = [programHelp(), ...names.map(commandHelp)].join('\n')
 const documents = {
   help,

@@ -7,10 +7,11 @@ import { openVolumeAt } from '../../src/volume/path.ts'
 import * as v from '../support/volume.ts'
 import type { History } from './world.ts'
 
-export function filesystemOn({ engine, orphans }: OpenedVolume): Filesystem {
+export function filesystemOn({ engine, orphans, hidden }: OpenedVolume): Filesystem {
   return new Filesystem({
     engine,
     orphans,
+    hidden,
     kernel: v.NO_KERNEL,
     processes: new v.FakeProcesses(),
     options: { newFiles: 'ordinary', noAccessTimes: true },

@@ -59,4 +59,5 @@ async function firstCommits(session: Session, depth: number, random: Random): Pr
   await files.createAtomic(session, `/new${depth}/f`)
   await files.write(session, `/new${depth}/f`, 0, random.bytes(2 * BLOCK))
   await files.fsync(session, `/new${depth}/f`)
+  await names.reap(session)
 }

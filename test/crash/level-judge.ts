@@ -68,10 +68,11 @@ function checkpointFound({ engine, report }: OpenedVolume): number {
   return engine.journal.commitSeq - report.recordCount
 }
 
-function filesystemOf({ engine, orphans }: OpenedVolume): Filesystem {
+function filesystemOf({ engine, orphans, hidden }: OpenedVolume): Filesystem {
   return new Filesystem({
     engine,
     orphans,
+    hidden,
     kernel: NO_KERNEL,
     processes: new FakeProcesses(),
     options: { newFiles: 'ordinary', noAccessTimes: true },

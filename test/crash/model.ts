@@ -89,6 +89,14 @@ export function exchangeNames(state: State, a: string, b: string): void {
   putBelow(state, a, second)
 }
 
+/** A directory with all below it is replaced by another, as `tree` has it under the same name. */
+export function replaceTree(state: State, path: string, tree: State): void {
+  const old = [...state.names.keys()].filter((each) => each === path || each.startsWith(`${path}/`))
+  for (const each of old) removeName(state, each)
+  for (const [each, ino] of tree.names) state.names.set(each, ino)
+  for (const [ino, node] of tree.nodes) state.nodes.set(ino, node)
+}
+
 /** Takes away a name and all below it; the keys of what it returns are what follows the name. */
 function takeBelow(state: State, from: string): Map<string, number> {
   const taken = new Map<string, number>()

@@ -6,8 +6,13 @@ import { EMPTY, type Node, type State, emptyState } from './model.ts'
 
 /** Everything under the root, content included. Throws FsError EIO for content that is damaged. */
 export async function observe(fs: Filesystem): Promise<State> {
+  return observeBelow(fs, ROOT, '')
+}
+
+/** Everything in a directory, which has this path. */
+export async function observeBelow(fs: Filesystem, ino: number, path: string): Promise<State> {
   const state = emptyState()
-  await observeDirectory(fs, state, ROOT, '')
+  await observeDirectory(fs, state, ino, path)
   return state
 }
 
@@ -28,7 +33,7 @@ async function observeDirectory(
   fs.releaseDirectory(fh)
 }
 
-async function observeNode(fs: Filesystem, ino: number): Promise<Node> {
+export async function observeNode(fs: Filesystem, ino: number): Promise<Node> {
   const { mode } = await fs.getAttributes(ino)
   const type = mode & TYPE_MASK
   let content: Uint8Array = EMPTY

@@ -6,8 +6,10 @@
 import { type TestContext, test } from 'node:test'
 import { crashImages } from '../support/devices/crash-images.ts'
 import { Random, testSeed } from '../support/random.ts'
+import { CALLER } from '../support/volume.ts'
 import { type Past, crashRecovery } from './crash-recovery.ts'
 import * as files from './file-steps.ts'
+import * as folders from './folder-steps.ts'
 import { Jury } from './jury.ts'
 import { inoAt } from './model.ts'
 import { allowedAfter, moments } from './moments.ts'
@@ -60,6 +62,22 @@ test('openVolumeOn() can crash anywhere and run again: large files and orphans',
     await names.reap(session)
     await files.truncate(session, '/a', 100)
     await files.fsync(session, '/a')
+  }),
+)
+
+test('openVolumeOn() can crash anywhere and run again: folder transactions', TIMEOUT, (t) =>
+  crashRecoveries(t, 6, async (session, random) => {
+    await names.makeDirectory(session, '/f')
+    await names.makeDirectory(session, '/f/sub')
+    await files.create(session, '/f/sub/a')
+    await files.write(session, '/f/sub/a', 0, random.bytes(9 * BLOCK))
+    await files.close(session, '/f/sub/a')
+    for (let round = 0; round < 3; round++) {
+      await folders.changeFolder(session, '/f', async (fs, copy) => {
+        fs.forget((await fs.makeDirectory(copy, `d${round}`, 0o755, CALLER)).ino, 1)
+      })
+    }
+    await folders.copyFolder(session, '/f', async () => undefined)
   }),
 )
 

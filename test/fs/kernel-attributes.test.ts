@@ -24,6 +24,7 @@ async function fixture(): Promise<Fixture> {
     endWriteBacks: () => Promise.resolve(),
     resize: () => Promise.resolve(),
     dropAttributes: () => undefined,
+    dropName: () => Promise.resolve(),
     dropAttributesLater: () => Promise.resolve(),
     ownsAttributes: true,
     adopt: async ({ size }, isResized) => {

@@ -43,6 +43,7 @@ async function recover(volume: string): Promise<Recovered> {
     const fs = new Filesystem({
       engine: opened.engine,
       orphans: opened.orphans,
+      hidden: opened.hidden,
       kernel: NO_KERNEL,
       processes: new FakeProcesses(),
       options: { newFiles: 'ordinary', noAccessTimes: true },

@@ -131,6 +131,7 @@ export const NO_KERNEL: KernelCache = {
   dropAttributes: () => undefined,
   dropAttributesLater: () => Promise.resolve(),
   touch: () => Promise.resolve(),
+  dropName: () => Promise.resolve(),
 }
 
 const SILENT = pino({ enabled: false })
@@ -164,6 +165,7 @@ export async function openTestFilesystem(
   const fs = new Filesystem({
     engine: volume.engine,
     orphans: volume.orphans,
+    hidden: volume.hidden,
     kernel: options.kernel ?? NO_KERNEL,
     processes,
     ...(options.scrubber !== undefined && { scrubber: options.scrubber }),

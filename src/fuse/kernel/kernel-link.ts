@@ -48,6 +48,12 @@ export class KernelLink implements KernelCache {
     })
   }
 
+  async dropName(parent: Ino, name: string): Promise<void> {
+    await this.#run(async ({ notifications }) => {
+      await notifications.dropEntry(parent, name)
+    })
+  }
+
   async resize(ino: Ino, size: number, { lastByte, onTaken }: ResizeHow = {}): Promise<void> {
     await this.#run(async ({ notifications, mountpoint, writebackCache }) => {
       if (!writebackCache) await notifications.dropAttributes(ino)

@@ -8,4 +8,5 @@ export const UNCACHED: KernelCache = {
   resize: async () => undefined,
   dropAttributes: () => undefined,
   dropAttributesLater: async () => undefined,
+  dropName: async () => undefined,
 }

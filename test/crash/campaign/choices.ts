@@ -99,6 +99,12 @@ const NAMES: readonly Choice[] = [
   more(1, ({ path }) => [{ type: 'exchange', path, to: '/d' }]),
   more(0, () => [{ type: 'atomic', path: '/d', on: true }]),
   more(0, () => [{ type: 'symlink', path: '/s' }]),
+  core(0, () => [{ type: 'rework', path: '/d', data: 19 }]),
+  more(0, () => [
+    { type: 'rework', path: '/d', data: 20 },
+    { type: 'reap' },
+    { type: 'rework', path: '/d', data: 21 },
+  ]),
 ]
 
 const ENDS: readonly Choice[] = [

@@ -62,6 +62,10 @@ const EFFECTS: Effects = {
   meanwhile: (world, { path }) => {
     world.directories.add(world.addNode(path))
   },
+  rework: (world, { path }) => {
+    world.replaceTree(path)
+    if (world.node(`${path}/w`) === undefined) world.addNode(`${path}/w`)
+  },
   symlink: (world, { path }) => {
     world.symlinks.add(world.addNode(path))
   },

@@ -77,6 +77,8 @@ export const OPERATIONS = {
   rename: { path: 'path', to: 'path' },
   exchange: { path: 'path', to: 'path' },
   link: { path: 'path', to: 'path' },
+  /** A directory is replaced by a copy in which the file `w` was made or written to. */
+  rework: { path: 'path', data: 'number' },
   symlink: { path: 'path' },
   unlink: { path: 'path' },
   mkdir: { path: 'path' },

@@ -3,11 +3,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FilesystemOperations } from '../../../src/fs/operations.ts'
 import { invariant } from '../../../src/errors.ts'
 import { Random } from '../../support/random.ts'
-import { CALLER } from '../../support/volume.ts'
-import { expectFull } from '../expect.ts'
+import { CALLER, O_RDWR, createFile, writeRequest } from '../../support/volume.ts'
+import { codeOf, expectFull } from '../expect.ts'
 import * as attributes from '../attribute-steps.ts'
 import { exchangeContent } from '../exchange-steps.ts'
 import * as files from '../file-steps.ts'
+import * as folders from '../folder-steps.ts'
 import { useIsolated } from '../isolated-steps.ts'
 import { inoAt, isAtomicNode } from '../model.ts'
 import * as names from '../name-steps.ts'
@@ -38,20 +39,21 @@ export class Player {
     const { world } = this.kernel
     if (refusalOf(world, operation) !== undefined) return false
     await playAny(this.kernel, operation)
-    if (!ENDS_HANDLES.has(operation.type)) applyEffect(world, operation)
+    if (!TELLS_THE_WORLD.has(operation.type)) applyEffect(world, operation)
     this.kernel.forgetGone()
     return true
   }
 }
 
-/** Operations that take handles out of the world as they go. */
-const ENDS_HANDLES: ReadonlySet<OperationType> = new Set([
+/** Operations that take handles out of the world as they go, or may have no effect. */
+const TELLS_THE_WORLD: ReadonlySet<OperationType> = new Set([
   'close',
   'flush',
   'release',
   'unmap',
   'exit',
   'kill',
+  'rework',
 ])
 
 const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
@@ -171,6 +173,9 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
   exchange: async (kernel, { path, to }) =>
     names.exchange(kernel.session, path, to, closedOnes(kernel, [path, to])),
   link: async ({ session }, { path, to }) => names.link(session, path, to),
+  rework: async (kernel, operation) => {
+    if (await rework(kernel, operation)) applyEffect(kernel.world, operation)
+  },
   symlink: async ({ session }, { path }) => names.makeSymlink(session, path, 'anywhere'),
   unlink: async ({ session }, { path }) => names.unlink(session, path),
   mkdir: async ({ session }, { path }) => names.makeDirectory(session, path),
@@ -182,6 +187,32 @@ const PLAYS: { readonly [Type in OperationType]: Play<Type> } = {
     session.engine.checkpointer.start()
   },
   reap: async ({ session }) => names.reap(session),
+}
+
+/** Returns whether it was committed: what an atomic file keeps staged without a writer is a conflict. */
+async function rework(
+  { session }: Kernel,
+  { path, data }: OperationOf<'rework'>,
+): Promise<boolean> {
+  const begun = await folders.copyFolder(session, path, async (fs, copy) => {
+    const known = fs.lookup(copy, 'w')
+    const { ino, fh } =
+      known === undefined
+        ? await createFile(fs, copy, 'w')
+        : { ino: known.ino, fh: (await fs.open(known.ino, O_RDWR, CALLER)).fh }
+    await fs.write(fh, writeRequest(data % 9000, bytes(1 + (data % 80_000), data)))
+    await fs.flush(fh, CALLER)
+    await fs.release(fh)
+    fs.forget(ino, 1)
+  })
+  try {
+    await folders.commitFolder(session, path, begun)
+    return true
+  } catch (error) {
+    if (codeOf(error) !== 'EBUSY') throw error
+    session.oracle.retract()
+    return false
+  }
 }
 
 async function playAny<Type extends OperationType>(

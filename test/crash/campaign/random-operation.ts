@@ -67,6 +67,8 @@ const TYPES: readonly OperationType[] = [
   'unlink',
   'mkdir',
   'rmdir',
+  'rework',
+  'rework',
   'writeback',
   'writeback',
   'checkpoint',
@@ -140,6 +142,8 @@ export function randomOperation(world: World, random: Random): Operation {
     }
     case 'fill':
       return { type, path: random.pick(DIRECTORIES), size: random.int(200) }
+    case 'rework':
+      return { type, path: random.pick(DIRECTORIES), data }
     case 'mkdir':
     case 'rmdir':
       return { type, path: random.pick(DIRECTORIES) }

@@ -115,6 +115,8 @@ export function refusalOf(world: World, operation: Operation): Refusal | undefin
       return world.isDirectory(operation.path)
         ? undefined
         : { missing: 'directory', path: operation.path }
+    case 'rework':
+      return reworkable(world, operation.path)
     case 'rmdir':
       return emptyDirectory(world, operation.path)
     case 'syncdir':
@@ -207,6 +209,20 @@ function exchangeable(world: World, path: string, to: string): Refusal | undefin
   if (refusal !== undefined) return refusal
   if (isInside(to, path) || isInside(path, to)) return { impossible: 'into itself' }
   return world.node(to) === world.node(path) ? { taken: to } : undefined
+}
+
+/** Nobody has a file in it open: what its writers stage would be a conflict, or an effect of its own. */
+function reworkable(world: World, path: string): Refusal | undefined {
+  if (world.node(path) === undefined) return { missing: 'directory', path }
+  if (!world.isDirectory(path)) return { taken: path }
+  if (world.isTight) return { impossible: 'no space' }
+  const name = `${path}/w`
+  if (world.node(name) !== undefined && !world.isFile(name)) return { taken: name }
+  for (const [handle, { node }] of world.handles) {
+    const isBelow = [...world.names].some(([each, at]) => at === node && isInside(each, path))
+    if (isBelow) return { handle, should: 'gone' }
+  }
+  return undefined
 }
 
 function emptyDirectory(world: World, path: string): Refusal | undefined {

@@ -122,6 +122,20 @@ export class World {
     })
   }
 
+  /** A directory and all below it are others from now on; names from elsewhere stay with the old. */
+  replaceTree(root: string): void {
+    const copies = new Map<number, number>()
+    for (const [path, node] of this.names) {
+      if (path !== root && !path.startsWith(`${root}/`)) continue
+      const copy = copies.get(node) ?? this.addNode(path)
+      this.names.set(path, copy)
+      copies.set(node, copy)
+      for (const kind of [this.directories, this.symlinks, this.attributed]) {
+        if (kind.has(node)) kind.add(copy)
+      }
+    }
+  }
+
   /** Moves names, and with those of directories all below. */
   move(moves: readonly (readonly [from: string, to: string])[]): void {
     const moved: [string, number][] = []
