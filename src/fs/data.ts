@@ -58,7 +58,7 @@ function openNow(context: FsContext, ino: Ino, flags: number, caller: Caller): A
   assertOpenable(inode, flags)
   assertAlive(context, ino)
   const closed = whenClosed(context, ino)
-  if (closed !== undefined) return closed.then(() => open(context, ino, flags, caller))
+  if (closed !== undefined) return closed.then(() => openNow(context, ino, flags, caller))
   const isWriter = (flags & OPEN_ACCMODE) !== OPEN_RDONLY
   if (isWriter || (flags & OPEN_TRUNC) !== 0) {
     context.engine.health.assertWritable()

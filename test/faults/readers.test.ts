@@ -77,7 +77,10 @@ async function tryCalls(
     }
   }
   tally.print(context)
-  assert.deepEqual(tally.missed(false), [])
+  assert.deepEqual(
+    tally.missed(() => false),
+    [],
+  )
 }
 
 const checkTold = (isTold: boolean, kind: CallKind): void => {

@@ -17,8 +17,8 @@ export interface Phase {
   /** Comes before the calls that fail, on the opened volume. */
   readonly stage?: (session: FaultSession) => Promise<void>
   readonly work: (session: FaultSession) => Promise<void>
-  /** How many of its calls are tried, each in one way, where all would take too long. */
-  readonly callCount?: number
+  /** How many of its reads fail, where all would take too long; other calls all do, in one way each. */
+  readonly readCount?: number
 }
 
 const PUNCH = 0x03
@@ -230,7 +230,7 @@ export const PHASES: readonly Phase[] = [
     name: 'publish large',
     stage: scatter,
     work: async (session) => fsync(session, '/a'),
-    callCount: 5,
+    readCount: 2,
   },
   { name: 'group commit', stage: openAll, work: committing },
   {
@@ -259,7 +259,7 @@ export const PHASES: readonly Phase[] = [
       session.handles.set('/gone', { fh, ino: gone?.ino ?? 0 })
     },
     work: reaping,
-    callCount: 28,
+    readCount: 8,
   },
   { name: 'rollback', stage: stageSome, work: rollingBack },
   { name: 'read', work: reading },

@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test'
 import type { CallKind } from '../../support/devices/faulty-device.ts'
 
 interface Row {
+  readonly kind: CallKind
   readonly calls: Set<number>
   readonly struck: Set<number>
   caseCount: number
@@ -22,10 +23,10 @@ export class Tally {
     row.caseCount++
   }
 
-  /** Kinds of calls of a phase none or, if `all`, not all of which have failed. */
-  missed(all: boolean): string[] {
-    return [...this.#rows].flatMap(([name, { calls, struck }]) => {
-      const needed = all ? calls.size : Math.min(1, calls.size)
+  /** Kinds of calls of a phase of which not enough have failed: all or, unless `needsAll`, one. */
+  missed(needsAll: (kind: CallKind) => boolean): string[] {
+    return [...this.#rows].flatMap(([name, { kind, calls, struck }]) => {
+      const needed = needsAll(kind) ? calls.size : Math.min(1, calls.size)
       return struck.size < needed ? [`${name}: ${struck.size} of ${calls.size}`] : []
     })
   }
@@ -45,7 +46,7 @@ export class Tally {
     const name = `${phase}: ${kind}`
     let row = this.#rows.get(name)
     if (row === undefined) {
-      row = { calls: new Set(), struck: new Set(), caseCount: 0 }
+      row = { kind, calls: new Set(), struck: new Set(), caseCount: 0 }
       this.#rows.set(name, row)
     }
     return row
