@@ -66,12 +66,19 @@ export interface OpenDirectory {
   readonly touched: Set<string>
 }
 
+/** The handles of one file, in the order in which they were opened. */
+interface OpenHandles {
+  readonly all: Set<OpenFile>
+  /** How many of them are writers that were not given up. */
+  writerCount: number
+}
+
 export class FileTable {
   private readonly files = new Map<Ino, FileState>()
   private readonly handles = new Map<FileHandle, OpenFile>()
   private readonly directories = new Map<FileHandle, OpenDirectory>()
   private readonly listed = new Map<Ino, Set<OpenDirectory>>()
-  private readonly handleCounts = new Map<FileState, { all: number; writers: number }>()
+  private readonly openFiles = new Map<FileState, OpenHandles>()
   private readonly left = new Map<FileState, FileState[]>()
   private nextHandle = 1
   /** Publishes of files that are being closed; none of these promises rejects. */
@@ -155,7 +162,13 @@ export class FileTable {
       mapperEnd: undefined,
     }
     this.handles.set(handle.fh, handle)
-    this.count(file, 1, Number(isWriter))
+    const open = this.openFiles.get(file)
+    if (open === undefined) {
+      this.openFiles.set(file, { all: new Set([handle]), writerCount: Number(isWriter) })
+    } else {
+      open.all.add(handle)
+      open.writerCount += Number(isWriter)
+    }
     return handle
   }
 
@@ -167,26 +180,30 @@ export class FileTable {
 
   close(handle: OpenFile): void {
     this.handles.delete(handle.fh)
-    this.count(handle.file, -1, handle.isWriter && !handle.isGivenUp ? -1 : 0)
+    const open = this.openFiles.get(handle.file)
+    if (open?.all.delete(handle) === true) {
+      if (handle.isWriter && !handle.isGivenUp) open.writerCount--
+      if (open.all.size === 0) this.openFiles.delete(handle.file)
+    }
     this.settle(handle.file)
   }
 
   /** Has a writer count as one no more, before it is closed. */
   giveUp(handle: OpenFile): void {
     handle.isGivenUp = true
-    this.count(handle.file, 0, -1)
+    this.countWriters(handle.file, -1)
   }
 
   /** A handle of a program that uses it: one that was given up was only out of sight. */
   handleInUse(fh: FileHandle): OpenFile {
     const handle = this.handle(fh)
-    if (handle.isGivenUp) this.count(handle.file, 0, 1)
+    if (handle.isGivenUp) this.countWriters(handle.file, 1)
     handle.isGivenUp = false
     return handle
   }
 
   writerCount(file: FileState): number {
-    return this.handleCounts.get(file)?.writers ?? 0
+    return this.openFiles.get(file)?.writerCount ?? 0
   }
 
   /** Whether somebody has a file open for writing who is not about to close it. */
@@ -195,21 +212,22 @@ export class FileTable {
   }
 
   writers(file: FileState): OpenFile[] {
+    if (this.writerCount(file) === 0) return []
     return this.handlesOf(file).filter(({ isWriter, isGivenUp }) => isWriter && !isGivenUp)
   }
 
   handlesOf(file: FileState): OpenFile[] {
-    return [...this.handles.values()].filter((handle) => handle.file === file)
+    return [...(this.openFiles.get(file)?.all ?? [])]
   }
 
   isOpen(ino: Ino): boolean {
     const file = this.files.get(ino)
-    return file !== undefined && this.handleCounts.has(file)
+    return file !== undefined && this.openFiles.has(file)
   }
 
   /** Forgets a file that nobody has open, nothing is staged for, and nobody has to wait for. */
   settle(file: FileState): void {
-    if (this.handleCounts.has(file) || file.shadow !== undefined || file.lock.isHeld) return
+    if (this.openFiles.has(file) || file.shadow !== undefined || file.lock.isHeld) return
     if (this.left.has(file) || this.files.get(file.ino) !== file) return
     if (file.resizing !== undefined || file.discarding !== undefined) return
     this.files.delete(file.ino)
@@ -245,11 +263,8 @@ export class FileTable {
     for (const { touched } of this.listed.get(parent) ?? []) touched.add(name)
   }
 
-  private count(file: FileState, all: number, writers: number): void {
-    const counts = this.handleCounts.get(file) ?? { all: 0, writers: 0 }
-    counts.all += all
-    counts.writers += writers
-    if (counts.all === 0) this.handleCounts.delete(file)
-    else this.handleCounts.set(file, counts)
+  private countWriters(file: FileState, change: 1 | -1): void {
+    const open = this.openFiles.get(file)
+    if (open !== undefined) open.writerCount += change
   }
 }
