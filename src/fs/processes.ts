@@ -7,6 +7,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync } 
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Ino } from '../store/inode.ts'
 import { type Credentials, readCredentials } from './credentials.ts'
+import { ThreadStatus } from './thread-status.ts'
 
 /** `unknown`: another user's process that /proc hides, or one in another pid namespace. */
 export type ProcessState = 'running' | 'exited' | 'died' | 'unknown'
@@ -134,6 +135,7 @@ export function hasSharedMapping(maps: string, ino: Ino): boolean {
  */
 export class ProcFilesystem implements Processes {
   private readonly mountpoint: string
+  private readonly status = new ThreadStatus()
 
   constructor(mountpoint: string) {
     this.mountpoint = mountpoint
@@ -142,7 +144,7 @@ export class ProcFilesystem implements Processes {
   state(pid: number): ProcessState {
     if (pid <= 0) return 'unknown'
     try {
-      if (phaseOf(pid) !== 'ending') return 'running'
+      if (parseStatus(this.status.read(pid)) !== 'ending') return 'running'
       return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
     } catch {
       return 'unknown'
@@ -152,7 +154,7 @@ export class ProcFilesystem implements Processes {
   isKilled(pid: number): boolean {
     if (pid <= 0) return false
     try {
-      return hasKillPending(statusOf(pid))
+      return hasKillPending(this.status.read(pid))
     } catch {
       return false
     }
@@ -162,7 +164,7 @@ export class ProcFilesystem implements Processes {
   hasMapped(pid: number, ino: Ino): boolean {
     if (pid <= 0) return false
     try {
-      if (phaseOf(pid) !== 'running') return false
+      if (parseStatus(this.status.read(pid)) !== 'running') return false
       return hasSharedMapping(readFileSync(`/proc/${pid}/maps`, 'latin1'), ino)
     } catch {
       return false
@@ -262,10 +264,6 @@ const mountsIn = (mountinfo: string): string[][] =>
 function deviceOf(mountinfo: string, mountpoint: string): string | undefined {
   return mountsIn(mountinfo).findLast((fields) => unescape(fields[4] ?? '') === mountpoint)?.[2]
 }
-
-const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'latin1')
-
-const phaseOf = (pid: number): Phase => parseStatus(statusOf(pid))
 
 /** The number and the arguments of the system call that a thread is in; nothing if that is not known. */
 function systemCall(thread: number): readonly number[] {
