@@ -20,7 +20,11 @@ export class Child {
   constructor(name: string, parameters: readonly string[] = []) {
     this.#name = name
     const program = fileURLToPath(new URL(`${name}.js`, import.meta.url))
-    this.#process = fork(program, [...parameters], { serialization: 'advanced' })
+    this.#process = fork(program, [...parameters], {
+      serialization: 'advanced',
+      // What the command gives its daemon.
+      env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
+    })
     live.add(this.#process)
     this.ended = new Promise((resolve) => {
       this.#process.on('exit', (status, signal) => {

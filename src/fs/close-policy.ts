@@ -48,12 +48,19 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
     onIsolatedFlush(context, handle)
     return
   }
-  handle.mappedBy = context.processes.hasMapped(caller.pid, file.ino) ? caller.pid : undefined
-  file.isMappedAfterClose = handle.mappedBy !== undefined
+  handle.mappedBy = keepsMapped(context, handle, caller.pid) ? caller.pid : undefined
+  file.isMappedAfterClose = context.files
+    .writers(file)
+    .some(({ mappedBy }) => mappedBy !== undefined)
   if (handle.lastClose === 'clean' || context.files.writerCount(file) > 1) return
   if (file.shadow === undefined || (await context.processes.hasWriter(file.ino))) return
   if (context.files.writerCount(file) > 1) return
   await discard(context, file, 'its last writer died')
+}
+
+/** Whether who closes a descriptor has the file mapped through it: not if it cannot be read. */
+function keepsMapped({ processes }: FsContext, { file, isReader }: OpenFile, pid: number): boolean {
+  return isReader && processes.hasMapped(pid, file.ino)
 }
 
 /** Nothing refers to a handle any more. Requires: it is still counted as open, and as releasing. */

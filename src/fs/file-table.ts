@@ -72,12 +72,21 @@ export interface OpenDirectory {
   readonly touched: Set<string>
 }
 
+/** The handles of one file, in the order in which they were opened. */
+interface OpenHandles {
+  readonly all: Set<OpenFile>
+  /** How many of them are writers that were not given up. */
+  writerCount: number
+  /** Requests that work on the file without a handle. */
+  holdCount: number
+}
+
 export class FileTable {
   private readonly files = new Map<Ino, FileState>()
   private readonly handles = new Map<FileHandle, OpenFile>()
   private readonly directories = new Map<FileHandle, OpenDirectory>()
   private readonly listed = new Map<Ino, Set<OpenDirectory>>()
-  private readonly handleCounts = new Map<FileState, { all: number; writers: number }>()
+  private readonly openFiles = new Map<FileState, OpenHandles>()
   private readonly left = new Map<FileState, FileState[]>()
   private nextHandle = 1
   /** Publishes of files that are being closed; none of these promises rejects. */
@@ -177,7 +186,9 @@ export class FileTable {
       beginner: undefined,
     }
     this.handles.set(handle.fh, handle)
-    this.count(file, 1, Number(isWriter))
+    const open = this.opened(file)
+    open.all.add(handle)
+    open.writerCount += Number(isWriter)
     return handle
   }
 
@@ -189,35 +200,39 @@ export class FileTable {
 
   close(handle: OpenFile): void {
     this.handles.delete(handle.fh)
-    this.count(handle.file, -1, handle.isWriter && !handle.isGivenUp ? -1 : 0)
+    const open = this.openFiles.get(handle.file)
+    if (open?.all.delete(handle) === true) {
+      if (handle.isWriter && !handle.isGivenUp) open.writerCount--
+    }
     this.settle(handle.file)
   }
 
   /** Has a writer count as one no more, before it is closed. */
   giveUp(handle: OpenFile): void {
     handle.isGivenUp = true
-    this.count(handle.file, 0, -1)
+    this.countWriters(handle.file, -1)
   }
 
   /** A handle of a program that uses it: one that was given up was only out of sight. */
   handleInUse(fh: FileHandle): OpenFile {
     const handle = this.handle(fh)
-    if (handle.isGivenUp) this.count(handle.file, 0, 1)
+    if (handle.isGivenUp) this.countWriters(handle.file, 1)
     handle.isGivenUp = false
     return handle
   }
 
   /** Keeps a file as if it were open, for as long as a request works on it; the result ends that. */
   hold(file: FileState): () => void {
-    this.count(file, 1, 0)
+    const open = this.opened(file)
+    open.holdCount++
     return () => {
-      this.count(file, -1, 0)
+      open.holdCount--
       this.settle(file)
     }
   }
 
   writerCount(file: FileState): number {
-    return this.handleCounts.get(file)?.writers ?? 0
+    return this.openFiles.get(file)?.writerCount ?? 0
   }
 
   /** Whether somebody has a file open for writing who is not about to close it. */
@@ -226,21 +241,24 @@ export class FileTable {
   }
 
   writers(file: FileState): OpenFile[] {
+    if (this.writerCount(file) === 0) return []
     return this.handlesOf(file).filter(({ isWriter, isGivenUp }) => isWriter && !isGivenUp)
   }
 
   handlesOf(file: FileState): OpenFile[] {
-    return [...this.handles.values()].filter((handle) => handle.file === file)
+    return [...(this.openFiles.get(file)?.all ?? [])]
   }
 
   isOpen(ino: Ino): boolean {
     const file = this.files.get(ino)
-    return file !== undefined && this.handleCounts.has(file)
+    return file !== undefined && this.openFiles.has(file)
   }
 
   /** Forgets a file that nobody has open, nothing is staged for, and nobody has to wait for. */
   settle(file: FileState): void {
-    if (this.handleCounts.has(file) || file.shadow !== undefined || file.lock.isHeld) return
+    const open = this.openFiles.get(file)
+    if (open?.all.size === 0 && open.holdCount === 0) this.openFiles.delete(file)
+    if (this.openFiles.has(file) || file.shadow !== undefined || file.lock.isHeld) return
     if (this.left.has(file) || this.files.get(file.ino) !== file) return
     if (file.resizing !== undefined || file.discarding !== undefined) return
     this.files.delete(file.ino)
@@ -276,11 +294,17 @@ export class FileTable {
     for (const { touched } of this.listed.get(parent) ?? []) touched.add(name)
   }
 
-  private count(file: FileState, all: number, writers: number): void {
-    const counts = this.handleCounts.get(file) ?? { all: 0, writers: 0 }
-    counts.all += all
-    counts.writers += writers
-    if (counts.all === 0) this.handleCounts.delete(file)
-    else this.handleCounts.set(file, counts)
+  private opened(file: FileState): OpenHandles {
+    let open = this.openFiles.get(file)
+    if (open === undefined) {
+      open = { all: new Set(), writerCount: 0, holdCount: 0 }
+      this.openFiles.set(file, open)
+    }
+    return open
+  }
+
+  private countWriters(file: FileState, change: 1 | -1): void {
+    const open = this.openFiles.get(file)
+    if (open !== undefined) open.writerCount += change
   }
 }

@@ -14,6 +14,7 @@ import {
   mountsIn,
   readMemory,
 } from './descriptors.ts'
+import { ThreadStatus } from './thread-status.ts'
 
 /** `unknown`: another user's process that /proc hides, or one in another pid namespace. */
 export type ProcessState = 'running' | 'exited' | 'died' | 'unknown'
@@ -152,6 +153,7 @@ export class ProcFilesystem implements Processes {
   private readonly mountpoint: string
   /** What is mounted, as `major:minor`; unknown before it is. */
   device: string | undefined
+  private readonly status = new ThreadStatus()
 
   constructor(mountpoint: string) {
     this.mountpoint = mountpoint
@@ -160,7 +162,7 @@ export class ProcFilesystem implements Processes {
   state(pid: number): ProcessState {
     if (pid <= 0) return 'unknown'
     try {
-      if (phaseOf(pid) !== 'ending') return 'running'
+      if (parseStatus(this.status.read(pid)) !== 'ending') return 'running'
       return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
     } catch {
       return 'unknown'
@@ -170,7 +172,7 @@ export class ProcFilesystem implements Processes {
   isKilled(pid: number): boolean {
     if (pid <= 0) return false
     try {
-      return hasKillPending(statusOf(pid))
+      return hasKillPending(this.status.read(pid))
     } catch {
       return false
     }
@@ -180,7 +182,7 @@ export class ProcFilesystem implements Processes {
   hasMapped(pid: number, ino: Ino): boolean {
     if (pid <= 0) return false
     try {
-      if (phaseOf(pid) !== 'running') return false
+      if (parseStatus(this.status.read(pid)) !== 'running') return false
       return hasSharedMapping(readFileSync(`/proc/${pid}/maps`, 'latin1'), ino)
     } catch {
       return false
@@ -217,7 +219,7 @@ export class ProcFilesystem implements Processes {
 
   async hasDescriptor(pid: number, ino: Ino): Promise<boolean> {
     try {
-      const phase = phaseOf(pid)
+      const phase = parseStatus(this.status.read(pid))
       if (phase !== 'running') return phase === 'ending'
       return await processWrites(String(pid), ino, this.mounts())
     } catch {
@@ -301,10 +303,6 @@ export function hasMapped(mountinfo: string, device: string): boolean {
     (fields) => fields[2] === device && fields[5]?.split(',').includes('idmapped') === true,
   )
 }
-
-const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'latin1')
-
-const phaseOf = (pid: number): Phase => parseStatus(statusOf(pid))
 
 /** The number and the arguments of the system call that a thread is in; nothing if that is not known. */
 function systemCall(thread: number): readonly number[] {

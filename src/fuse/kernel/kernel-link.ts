@@ -1,14 +1,15 @@
 import { closeSync } from 'node:fs'
 import { FsError, invariant } from '../../errors.ts'
 import type { Attributes, Ino, KernelCache, ResizeHow } from '../../fs/operations.ts'
-import { Lane } from './lane.ts'
+import { Lane, poolThreadCount } from './lane.ts'
 import { dup, lastErrno } from './libc.ts'
 import { Notifications } from './notifications.ts'
 import { Resizes } from './resizes.ts'
 import { WriteBacks } from './write-backs.ts'
 
-// The smallest pool has 4 threads.
-const BLOCKED_THREAD_COUNT_MAX = 2
+/** Of the pool's threads half are left for the answers. */
+const blockedThreadCountMax = (): number =>
+  Math.max(1, Math.floor(poolThreadCount(process.env['UV_THREADPOOL_SIZE']) / 2))
 
 interface Connection {
   readonly fd: number
@@ -25,7 +26,7 @@ interface Connection {
 export class KernelLink implements KernelCache {
   readonly resizes = new Resizes()
   readonly writeBacks = new WriteBacks()
-  readonly #lane = new Lane(BLOCKED_THREAD_COUNT_MAX)
+  readonly #lane = new Lane(blockedThreadCountMax())
   #connection: Connection | undefined
   readonly #underWay = new Set<Promise<void>>()
 

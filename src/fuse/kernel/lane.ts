@@ -28,3 +28,14 @@ export class Lane {
     }
   }
 }
+
+/** What libuv reads when its first thread starts, and its own limits. */
+const POOL_DEFAULT = 4
+const POOL_MAX = 1024
+
+/** How many threads the pool has, with the environment that this program was started in. */
+export function poolThreadCount(value: string | undefined): number {
+  if (value === undefined) return POOL_DEFAULT
+  const count = parseInt(value, 10)
+  return Number.isNaN(count) || count === 0 ? 1 : Math.min(count < 0 ? POOL_MAX : count, POOL_MAX)
+}
