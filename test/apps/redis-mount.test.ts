@@ -1,0 +1,62 @@
+/** Redis: with `appendfsync always` every key that it has acknowledged is there after kills. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import type { Mount } from '../mount/support/mount.ts'
+import { type Running, needs, run, shell, start } from '../mount/support/run.ts'
+import { testOnBoth } from './support/on-both.ts'
+
+const SETTINGS = '--appendonly yes --appendfsync always --save "" --port 0'
+const ENDLESS = 'n=0; while true; do n=$((n + 1)); echo "SET key$n value$n"; done'
+const ENOUGH = 150
+
+const socketOf = (mount: Mount): string => join(mount.folder, 'redis.sock')
+
+async function serve(mount: Mount): Promise<Running> {
+  const folder = mount.at('redis')
+  const script = `exec redis-server ${SETTINGS} --dir "$FOLDER" --unixsocket "$SOCKET"`
+  const environment = { FOLDER: folder, SOCKET: socketOf(mount) }
+  const server = start('bash', ['-c', script], { environment, ownGroup: true })
+  const answers = `for try in $(seq 200); do
+    if [ "$(redis-cli -s "$SOCKET" PING 2>&1)" = PONG ]; then exit 0; fi; sleep 0.05
+  done; exit 1`
+  const { status } = await start('bash', ['-c', answers], { environment }).ended
+  if (status !== 0) assert.fail(`Redis does not serve: ${(await server.killed()).stdout}`)
+  return server
+}
+
+/** Sets keys until so many are acknowledged, then kills the server; returns how many were. */
+async function setUntilKilled(mount: Mount, server: Running): Promise<number> {
+  const client = start('bash', ['-c', `{ ${ENDLESS}; } | redis-cli -s "$SOCKET"`], {
+    environment: { SOCKET: socketOf(mount) },
+    ownGroup: true,
+  })
+  let answers = ''
+  await new Promise<void>((resolve) => {
+    client.process.stdout?.on('data', (text: string) => {
+      answers += text
+      if (answers.length >= ENOUGH * 'OK\n'.length) resolve()
+    })
+  })
+  await server.killed()
+  await client.killed()
+  return answers.split('\n').filter((answer) => answer === 'OK').length
+}
+
+testOnBoth('Redis has every acknowledged key after kills', { timeout: 60_000 }, async (mount) => {
+  await needs('redis-server', 'redis-server')
+  await needs('redis-cli', 'redis-tools')
+  await shell('mkdir redis', { cwd: mount.path })
+  const acknowledged = await setUntilKilled(mount, await serve(mount))
+  assert.ok(acknowledged >= ENOUGH)
+  await mount.crash()
+  for (const rewrite of [false, true]) {
+    const server = await serve(mount)
+    const names = Array.from({ length: acknowledged }, (_, index) => `key${index + 1}`)
+    const values = await run('redis-cli', ['-s', socketOf(mount), 'MGET', ...names])
+    assert.equal(values, names.map((name) => `${name.replace('key', 'value')}\n`).join(''))
+    if (rewrite) await run('redis-cli', ['-s', socketOf(mount), 'SHUTDOWN'])
+    else await run('redis-cli', ['-s', socketOf(mount), 'BGREWRITEAOF'])
+    if (rewrite) await server.ended
+    else await server.killed()
+  }
+})
