@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { chmod, chown, mkdir, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import type { Mount } from '../mount/support/mount.ts'
 import { type Running, needs, run, start } from '../mount/support/run.ts'
-import { testOnBoth } from './support/on-both.ts'
+import { killAtEnd, testOnBoth } from './support/on-both.ts'
 
 const VERSIONS = '/usr/lib/postgresql'
 const AS_POSTGRES = ['--reuid=postgres', '--regid=postgres', '--init-groups', '--']
@@ -51,16 +52,17 @@ class Postgres {
     return stdout.trim()
   }
 
-  async serve(): Promise<Running> {
+  async serve(context: TestContext): Promise<Running> {
     const options = ['-c', 'listen_addresses=', '-c', `unix_socket_directories=${this.#sockets}`]
     const server = this.start('postgres', '-D', this.#data, ...options)
+    killAtEnd(context, server, () => kill(server))
     for (let tries = 0; tries < 300; tries += 1) {
       const ready = await this.start('pg_isready', '-q').ended
       if (ready.status === 0) return server
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
-    const { stderr } = await server.killed()
-    return assert.fail(`PostgreSQL does not serve: ${stderr}`)
+    await kill(server)
+    return assert.fail(`PostgreSQL does not serve: ${(await server.ended).stderr}`)
   }
 
   ask(query: string): Promise<string> {
@@ -97,26 +99,30 @@ const CONSISTENT = `SELECT count(*) >= 60, sum(delta) = (SELECT sum(abalance) FR
   sum(delta) = (SELECT sum(tbalance) FROM pgbench_tellers),
   sum(delta) = (SELECT sum(bbalance) FROM pgbench_branches) FROM pgbench_history`
 
-testOnBoth('PostgreSQL keeps what it has acknowledged', { timeout: 120_000 }, async (mount) => {
-  const versions = await readdir(VERSIONS).catch(() => [])
-  const version = versions.toSorted((a, b) => Number(b) - Number(a))[0]
-  assert.ok(version !== undefined, 'This test needs PostgreSQL: apt-get install postgresql')
-  await needs('setpriv', 'util-linux')
-  const postgres = new Postgres(mount, join(VERSIONS, version, 'bin'))
-  await postgres.make()
-  const first = await postgres.serve()
-  await postgres.run('pgbench', '-i', '-q', 'postgres')
-  await postgres.run('pgbench', '-c', '2', '-t', '30', 'postgres')
-  await postgres.ask('CREATE TABLE noted (n int PRIMARY KEY)')
-  const noted = await insertUntilKilled(postgres, first)
-  assert.ok(noted.length >= ENOUGH)
-  await mount.crash()
+testOnBoth(
+  'PostgreSQL keeps what it has acknowledged',
+  { timeout: 120_000 },
+  async (mount, context) => {
+    const versions = await readdir(VERSIONS).catch(() => [])
+    const version = versions.toSorted((a, b) => Number(b) - Number(a))[0]
+    assert.ok(version !== undefined, 'This test needs PostgreSQL: apt-get install postgresql')
+    await needs('setpriv', 'util-linux')
+    const postgres = new Postgres(mount, join(VERSIONS, version, 'bin'))
+    await postgres.make()
+    const first = await postgres.serve(context)
+    await postgres.run('pgbench', '-i', '-q', 'postgres')
+    await postgres.run('pgbench', '-c', '2', '-t', '30', 'postgres')
+    await postgres.ask('CREATE TABLE noted (n int PRIMARY KEY)')
+    const noted = await insertUntilKilled(postgres, first)
+    assert.ok(noted.length >= ENOUGH)
+    await mount.crash()
 
-  const second = await postgres.serve()
-  const found = await postgres.ask('SELECT n FROM noted ORDER BY n')
-  assert.deepEqual(found.split('\n').slice(0, noted.length), noted)
-  assert.equal(await postgres.ask(CONSISTENT), 't|t|t|t')
-  assert.equal(await postgres.ask('SELECT count(*) FROM pgbench_accounts'), '100000')
-  second.process.kill('SIGINT')
-  assert.equal((await second.ended).status, 0)
-})
+    const second = await postgres.serve(context)
+    const found = await postgres.ask('SELECT n FROM noted ORDER BY n')
+    assert.deepEqual(found.split('\n').slice(0, noted.length), noted)
+    assert.equal(await postgres.ask(CONSISTENT), 't|t|t|t')
+    assert.equal(await postgres.ask('SELECT count(*) FROM pgbench_accounts'), '100000')
+    second.process.kill('SIGINT')
+    assert.equal((await second.ended).status, 0)
+  },
+)
