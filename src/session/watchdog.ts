@@ -12,7 +12,9 @@
  * requests, is left alone. After ten seconds without a sign it writes to the log; after `iotimeout` it
  * kills the daemon, as it would do of itself if it could. The kernel sends the shell SIGTERM when the
  * daemon's main thread dies; if any of the daemon is left a second later, its connection is forced to
- * its end, and who uses the mount gets errors. A shell takes 2 MB and no time to start; a thread of
+ * its end, and who uses the mount gets errors. The main thread itself may be what waits, when it is the
+ * last to let go of a file that the daemon has mapped (`fuse/kernel/write-backs.ts`): no signal comes
+ * then, so every second the shell looks whether it is ending. A shell takes 2 MB and no time to start; a thread of
  * Node.js takes 10 MB and 20 ms, and could not outlive the daemon. It has no descriptor of the FUSE
  * device. Forcing the end takes root; pdeathsig takes util-linux's setpriv.
  */
@@ -41,6 +43,13 @@ look() {
   set -- \${line##*) }
   ticks=$((\${12} + \${13}))
   case $state in Z*|X*|'') return 1 ;; esac
+}
+
+# Whether the main thread was told to end (PF_EXITING), and is still there.
+ends() {
+  { read -r line < "/proc/$pid/task/$pid/stat"; } 2>/dev/null || return 1
+  set -- \${line##*) }
+  [ $(($7 & 4)) -ne 0 ]
 }
 
 # Sets done to what the disk has completed.
@@ -106,7 +115,11 @@ while [ -z "$isDead" ] && look; do
     kill -KILL "$pid"
     break
   fi
-  sleep 5 2>/dev/null & wait $!
+  for second in 1 2 3 4 5; do
+    ends && isDead=1
+    [ -z "$isDead" ] || break
+    sleep 1 2>/dev/null & wait $!
+  done
 done
 exec 2>/dev/null
 for try in 1 2 3 4 5; do
