@@ -40,7 +40,7 @@ export function refusalOf(world: World, operation: Operation): Refusal | undefin
       return world.isTight ? { impossible: 'no space' } : open(world, operation.handle)
     case 'swap':
       if (world.isTight) return { impossible: 'no space' }
-      return open(world, operation.handle) ?? open(world, operation.other)
+      return unowned(world, operation.handle) ?? unowned(world, operation.other)
     case 'fsync':
       return operation.handles
         .map((handle) => (isMapped(world, handle) ? undefined : open(world, handle)))
@@ -173,6 +173,14 @@ function free(world: World, path: string): Refusal | undefined {
   const refusal = file(world, path)
   if (refusal !== undefined) return refusal
   const owner = world.ownerOf(world.nodeAt(path))
+  return owner === undefined ? undefined : { owner }
+}
+
+/** Open, and of a file that no transaction is open of. */
+function unowned(world: World, handle: string): Refusal | undefined {
+  const refusal = open(world, handle)
+  if (refusal !== undefined) return refusal
+  const owner = world.ownerOf(world.handle(handle).node)
   return owner === undefined ? undefined : { owner }
 }
 
