@@ -20,7 +20,7 @@ test('install-helper lets mount(8) mount both types, without a PATH', TEST, asyn
       (cd $folder && mount -t $type volume mnt && cat mnt/file && umount mnt)
     done
     $oatomic install-helper --remove
-    ls /sbin | grep oatomic || echo none`)
+    ls /sbin | grep -E '^mount\\.(fuse\\.)?oatomic$' || echo none`)
   const shown = `${volume} ${mountpoint} fuse.oatomic rw,noatime`
   const [first, text, second, again, ...rest] = lines.trimEnd().split('\n')
   for (const line of [first, second]) assert.equal(line?.slice(0, shown.length), shown)
