@@ -22,6 +22,9 @@ import { spillPages } from './spill.ts'
 /** A map that takes less of a record than this would gain nothing from being written before. */
 const SMALL_MAP_BYTES = 1024
 
+/** What a map that is written before takes of the record, at most. */
+const NEW_MAP_BYTES = 128
+
 /**
  * What is staged for files, with its spilled blocks durable. Requires: the caller holds the files'
  * locks. Throws what broke a fork.
@@ -50,9 +53,23 @@ async function settleSpilled(engine: Engine, forks: readonly ShadowFork[]): Prom
 
 /**
  * Commits as soon as there is room. Returns what kept `also` from being in it: new maps cannot be
- * taken back, so files that have one are published without.
+ * taken back, so files that have one are published without, and where that fails, too, as on a damaged
+ * volume, the volume is read-only.
  */
 export async function commitStaged(
+  engine: Engine,
+  all: readonly Staged[],
+  options: PublishOptions,
+): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    return await commitWhole(engine, all, options)
+  } catch (error) {
+    if (all.some(({ newMap }) => newMap !== undefined)) engine.health.fail(error)
+    throw error
+  }
+}
+
+async function commitWhole(
   engine: Engine,
   all: readonly Staged[],
   options: PublishOptions,
@@ -134,10 +151,17 @@ function shrink(
     newMap === undefined && fork.pages.size > 0 ? fork : [],
   )
   if (forks.length > 0) return spillAll(engine, forks)
-  const largest = all.filter(
+  const isLargest = all.map(
     ({ newMap }, i) => newMap === undefined && (mapBytes[i] ?? 0) > SMALL_MAP_BYTES,
   )
-  if (largest.length > 0) return writeNewMaps(engine, largest)
+  const largest = all.filter((_, i) => isLargest[i] === true)
+  const bytesThen = mapBytes.reduce(
+    (sum, bytes, i) => sum + (isLargest[i] === true ? NEW_MAP_BYTES : bytes),
+    0,
+  )
+  const fitsThen =
+    commitBlocks(engine, bytesThen + moreBytes, all) <= engine.journal.commitBlocksMax
+  if (largest.length > 0 && fitsThen) return writeNewMaps(engine, largest)
   throw new FsError('EFBIG', `The changes of ${all.length} files do not fit one commit`)
 }
 

@@ -14,7 +14,10 @@
  *
  * A crash before 4 leaves the old file and an unfinished generation N+1, which recovery frees before
  * anything else is published to the file; after 4 the new file, and generation N is freed instead.
- * The records follow each other in the ring, so 4 is never durable without 2 and 3.
+ * The records follow each other in the ring, so 4 is never durable without 2 and 3. An error in
+ * between leaves what only recovery can clear up, because generation N+1 has the fork's blocks by then,
+ * and later generation N some of the file's: the volume is read-only from then on. So the old map is
+ * read before, where it may be damaged.
  */
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Change } from './change.ts'
@@ -33,8 +36,12 @@ export async function writeNewMap(engine: Engine, { file, fork }: Staged): Promi
   await settle(engine, [fork]) // 1.
   const generation = engine.inodes.get(file.ino).mapGeneration + 1
   const leaves = await mappedLeaves(engine, file)
+  const old = engine.store.maps.get(file.ino, generation - 1)
+  for (const leafIndex of leaves) old.leaf(leafIndex)
   const fill = (leafIndex: number): MapRuns => mergedRuns(engine, file, fork, leafIndex)
-  const blockCount = await fillGeneration(engine, file.ino, generation, leaves, fill) // 2., 3.
+  const blockCount = await failingFor(engine, async () =>
+    fillGeneration(engine, file.ino, generation, leaves, fill),
+  ) // 2., 3.
   const isTouched = (leafIndex: number): boolean =>
     fork.spilled.has(leafIndex) || (leafIndex + 1) * LEAF_BLOCKS > fork.cutBlock
   return { generation, blockCount, touchedLeaves: [...new Set(leaves)].filter(isTouched) }
@@ -47,10 +54,25 @@ export async function releaseOldMap(
 ): Promise<void> {
   if (newMap === undefined) return
   const old = newMap.generation - 1
-  await releaseMap(engine, file.ino, old, newMap.generation)
-  await commitSmall(engine, (change) => {
-    change.removePendingMap(file.ino, old)
+  await failingFor(engine, async () => {
+    await releaseMap(engine, file.ino, old, newMap.generation)
+    await commitSmall(engine, (change) => {
+      change.removePendingMap(file.ino, old)
+    })
   })
+}
+
+/** Runs what cannot be taken back; if it throws, the volume is read-only. */
+export async function failingFor<Value>(
+  engine: Engine,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  try {
+    return await work()
+  } catch (error) {
+    engine.health.fail(error)
+    throw error
+  }
 }
 
 async function commitSmall(engine: Engine, fill: (change: Change) => void): Promise<void> {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BLOCK_SIZE } from '../../src/device/device.ts'
+import { FsError } from '../../src/errors.ts'
 import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
 import { Random, testSeed } from '../support/random.ts'
 import * as v from '../support/volume.ts'
@@ -152,4 +153,47 @@ test('a write during a large publish waits, and is the next stage', RUN, async (
   assert.match(state, /^state=staged\nstaged_bytes=4096\n/)
   await fs.setXattr(ino, 'user.atomic.rollback', Buffer.from('1'), 0)
   await assertContent(fs, ino, (at) => (at % 2 === 0 ? 1 : 0))
+})
+
+async function rollBack(fs: v.TestFilesystem['fs'], ino: number): Promise<void> {
+  try {
+    await fs.setXattr(ino, 'user.atomic.rollback', Buffer.from('1'), 0)
+  } catch {
+    // A volume that is read-only by then may refuse it.
+  }
+}
+
+test('an error in the middle makes the volume read-only, and loses no space', RUN, async (t) => {
+  let failedCount = 0
+  for (let failAt = 1; failAt <= 16; failAt += 2) {
+    const opened = await smallRing()
+    const { fs, device, volume } = opened
+    const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+    await fs.setXattr(ino, 'user.atomic', Buffer.from('1'), 0)
+    await writeScattered(opened, fh, 1, 0)
+    await fs.fsync(fh)
+    await writeScattered(opened, fh, 2, 0)
+    const { engine } = volume
+    const begin = engine.begin.bind(engine)
+    let begunCount = 0
+    engine.begin = () => {
+      begunCount++
+      if (begunCount === failAt) throw new FsError('EIO', 'a part of the index is damaged')
+      return begin()
+    }
+    const error = await fs.fsync(fh).catch((thrown: unknown) => thrown)
+    engine.begin = begin
+    if (error !== undefined) await rollBack(fs, ino)
+    // Before the new map is begun, nothing is lost yet.
+    assert.equal(engine.health.failed, error !== undefined && failAt > 1, `failed at ${failAt}`)
+    if (engine.health.failed) {
+      failedCount++
+      await assert.rejects(v.createFile(fs, v.ROOT, 'b'), { code: 'EROFS' })
+    }
+    const reopened = await v.openTestFilesystem(new MemoryDevice(device.image()))
+    await reopened.volume.engine.checkpointer.run()
+    assert.equal(reopened.volume.engine.store.allocator.mappedCount, BLOCK_COUNT / 2)
+  }
+  t.diagnostic(`${failedCount} publishes failed`)
+  assert.ok(failedCount >= 5)
 })
