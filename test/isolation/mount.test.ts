@@ -155,8 +155,13 @@ except OSError as error: assert error.errno == errno.EIO
 `,
     )
     await shell(
-      `cp /bin/true tool && setfattr -n user.atomic -v isolated tool && ./tool && cp tool copy &&
-     cmp tool copy && cat tool | cmp - copy && rm tool copy`,
+      `cp /bin/true tool
+     setfattr -n user.atomic -v isolated tool
+     ./tool
+     cp tool copy
+     cmp tool copy
+     cat tool | cmp - copy
+     rm tool copy`,
       { cwd: mount.path },
     )
     await mount.unmount()

@@ -12,16 +12,24 @@ test('an ACL lets in whom it names, and chmod changes its mask', TEST, async (co
   const mount = await mounted(context)
   await needs('setfacl', 'acl')
   await shell(
-    `chmod 755 . && echo content > file && chmod 600 file
-     ! ${AS_OTHER} cat file 2> /dev/null
-     setfacl -m u:1234:r file && test "$(${AS_OTHER} cat file)" = content
+    `chmod 755 .
+     echo content > file
+     chmod 600 file
+     refused ${AS_OTHER} cat file
+     setfacl -m u:1234:r file
+     test "$(${AS_OTHER} cat file)" = content
      test "$(stat -c %a file)" = 640
-     ! ${AS_OTHER} sh -c 'echo x >> file' 2> /dev/null
-     setfacl -m u:1234:rw file && ${AS_OTHER} sh -c 'echo x >> file'
-     chmod 600 file && ! ${AS_OTHER} cat file 2> /dev/null
-     chmod 640 file && ${AS_OTHER} cat file > /dev/null
-     ! ${AS_OTHER} setfacl -m u:1234:rwx file 2> /dev/null
-     setfacl -b file && ! ${AS_OTHER} cat file 2> /dev/null && test "$(stat -c %a file)" = 600`,
+     refused ${AS_OTHER} sh -c 'echo x >> file'
+     setfacl -m u:1234:rw file
+     ${AS_OTHER} sh -c 'echo x >> file'
+     chmod 600 file
+     refused ${AS_OTHER} cat file
+     chmod 640 file
+     ${AS_OTHER} cat file > /dev/null
+     refused ${AS_OTHER} setfacl -m u:1234:rwx file
+     setfacl -b file
+     refused ${AS_OTHER} cat file
+     test "$(stat -c %a file)" = 600`,
     { cwd: mount.path },
   )
 })
@@ -31,11 +39,18 @@ test('a default ACL is inherited, copied and kept over a crash', TEST, async (co
   await needs('setfacl', 'acl')
   const look = 'getfacl -cpR folder; cat folder/inner/file'
   await shell(
-    `chmod 755 . && mkdir folder && setfacl -d -m u:1234:rwX,g::rX,o::- folder && umask 077
-     mkdir folder/inner && echo content > folder/inner/file && chmod o+x folder
+    `chmod 755 .
+     mkdir folder
+     setfacl -d -m u:1234:rwX,g::rX,o::- folder
+     umask 077
+     mkdir folder/inner
+     echo content > folder/inner/file
+     chmod o+x folder
      getfacl -cp folder/inner/file | grep -q "^user:1234:rwx.*effective:rw-"
-     setfacl -m u:1234:rx folder && test "$(${AS_OTHER} cat folder/inner/file)" = content
-     cp -a folder copy && diff <(cd folder && getfacl -cpR .) <(cd copy && getfacl -cpR .)
+     setfacl -m u:1234:rx folder
+     test "$(${AS_OTHER} cat folder/inner/file)" = content
+     cp -a folder copy
+     diff <(cd folder && getfacl -cpR .) <(cd copy && getfacl -cpR .)
      sync folder`,
     { cwd: mount.path },
   )
@@ -47,8 +62,15 @@ test('a default ACL is inherited, copied and kept over a crash', TEST, async (co
 test('without a default ACL the umask counts', TEST, async (context) => {
   const mount = await mounted(context)
   await shell(
-    `umask 027 && mkdir d && echo > f && mkfifo p && test "$(stat -c %a d f p | tr '\\n' ' ')" = "750 640 640 "
-     umask 0 && mkdir d2 && echo > f2 && test "$(stat -c %a d2 f2 | tr '\\n' ' ')" = "777 666 "`,
+    `umask 027
+     mkdir d
+     echo > f
+     mkfifo p
+     test "$(stat -c %a d f p | tr '\\n' ' ')" = "750 640 640 "
+     umask 0
+     mkdir d2
+     echo > f2
+     test "$(stat -c %a d2 f2 | tr '\\n' ' ')" = "777 666 "`,
     { cwd: mount.path },
   )
 })

@@ -7,12 +7,20 @@ import { shell, start } from './support/run.ts'
 const TEST = { timeout: 60_000 }
 
 const FILL = `
-mkdir -p folder/inner && echo text > folder/file && ln folder/file folder/second
-ln -s ../folder folder/inner/link && mkfifo folder/pipe && chmod 4751 folder/second
-head -c 3000000 /dev/zero | tr '\\0' x > folder/large && truncate -s 5G folder/sparse
-echo end >> folder/sparse && setfattr -n user.mine -v value folder/file
-setfattr -n user.atomic -v 1 folder/large && setfattr -n user.atomic.onclose -v keep folder/inner
-touch -d '2001-02-03 04:05:06.123456789' folder/file && touch folder/"$(printf 'a\\377 b\\nc')"
+mkdir -p folder/inner
+echo text > folder/file
+ln folder/file folder/second
+ln -s ../folder folder/inner/link
+mkfifo folder/pipe
+chmod 4751 folder/second
+head -c 3000000 /dev/zero | tr '\\0' x > folder/large
+truncate -s 5G folder/sparse
+echo end >> folder/sparse
+setfattr -n user.mine -v value folder/file
+setfattr -n user.atomic -v 1 folder/large
+setfattr -n user.atomic.onclose -v keep folder/inner
+touch -d '2001-02-03 04:05:06.123456789' folder/file
+touch folder/"$(printf 'a\\377 b\\nc')"
 `
 
 /** Everything that can be seen of a tree, times of access and change apart. */

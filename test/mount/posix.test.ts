@@ -10,13 +10,19 @@ const TEST = { timeout: 90_000 }
 testOnEach('dd with O_DIRECT, conv=fsync and odd block sizes', TEST, async (context) => {
   const mount = await mounted(context)
   await shell(
-    `head -c 5000000 /dev/urandom > ../random && dd if=../random of=a bs=4096 conv=fsync
-     dd if=../random of=b bs=1M oflag=direct conv=fsync && cmp ../random b
-     dd if=a of=c bs=64k iflag=direct oflag=direct && cmp c ../random
-     dd if=../random of=d bs=777 oflag=dsync count=50 && cmp -n 38850 d ../random
-     dd if=../random of=c bs=1000 seek=3 skip=3 count=2000 conv=notrunc,fdatasync && cmp c ../random
+    `head -c 5000000 /dev/urandom > ../random
+     dd if=../random of=a bs=4096 conv=fsync
+     dd if=../random of=b bs=1M oflag=direct conv=fsync
+     cmp ../random b
+     dd if=a of=c bs=64k iflag=direct oflag=direct
+     cmp c ../random
+     dd if=../random of=d bs=777 oflag=dsync count=50
+     cmp -n 38850 d ../random
+     dd if=../random of=c bs=1000 seek=3 skip=3 count=2000 conv=notrunc,fdatasync
+     cmp c ../random
      dd if=/dev/zero of=c bs=4096 count=3 seek=100 conv=notrunc oflag=direct
-     dd if=../random of=c bs=4096 count=3 seek=100 skip=100 conv=notrunc && cmp c ../random`,
+     dd if=../random of=c bs=4096 count=3 seek=100 skip=100 conv=notrunc
+     cmp c ../random`,
     { cwd: mount.path },
   )
 })

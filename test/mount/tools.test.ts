@@ -39,10 +39,16 @@ testOnEach(
     const options = { cwd: mount.path, environment }
     await shell(MAKE_SOURCE, options)
     await shell(
-      `tar -C "$SOURCE" -cf packed.tar . && mkdir one && tar -C one -xf packed.tar
+      `tar -C "$SOURCE" -cf packed.tar .
+     mkdir one
+     tar -C one -xf packed.tar
      ln one/$(ls one | head -1) one/hard 2>/dev/null || true
-     ln -s nowhere one/soft && truncate -s 1M one/sparse && setfattr -n user.mine -v 1 one/sparse
-     tar -C one --xattrs -cSf second.tar . && mkdir two && tar -C two --xattrs -xf second.tar
+     ln -s nowhere one/soft
+     truncate -s 1M one/sparse
+     setfattr -n user.mine -v 1 one/sparse
+     tar -C one --xattrs -cSf second.tar .
+     mkdir two
+     tar -C two --xattrs -xf second.tar
      diff -r --no-dereference one two
      test "$(cd one; find . -printf '%p %y %m %T@ %l\\n' | sort)" = \\
           "$(cd two; find . -printf '%p %y %m %T@ %l\\n' | sort)"
@@ -66,16 +72,28 @@ testOnEach('git init, add, commit, gc, fsck and clone', TEST, async (context) =>
   }
   const options = { cwd: mount.path, environment }
   await shell(
-    `git init -q first && cd first
+    `git init -q first
+     cd first
      for round in 1 2 3; do
        for n in $(seq 60); do mkdir -p d$((n % 7)); seq $((n * round)) > d$((n % 7))/file$n; done
-       git add -A && git commit -qm "round $round"
+       git add -A
+       git commit -qm "round $round"
      done
-     git gc -q --aggressive --prune=now && git fsck --full --strict
-     cd .. && git clone -q --no-hardlinks first second && git clone -q first third
-     git -C second fsck --full --strict && diff -r -x .git first second
-     cd third && git mv d1 moved && git commit -qm moved && git push -q origin HEAD:other
-     git stash list && git status --porcelain && git checkout -q HEAD~2 && git checkout -q -`,
+     git gc -q --aggressive --prune=now
+     git fsck --full --strict
+     cd ..
+     git clone -q --no-hardlinks first second
+     git clone -q first third
+     git -C second fsck --full --strict
+     diff -r -x .git first second
+     cd third
+     git mv d1 moved
+     git commit -qm moved
+     git push -q origin HEAD:other
+     git stash list
+     git status --porcelain
+     git checkout -q HEAD~2
+     git checkout -q -`,
     options,
   )
   await mount.unmount()
@@ -87,16 +105,35 @@ testOnEach('sed -i, editors that rename, ln and touch', TEST, async (context) =>
   const mount = await mounted(context)
   const options = { cwd: mount.path }
   await shell(
-    `seq 1000 > numbers && sed -i 's/^/n/' numbers && test "$(sed -n 1000p numbers)" = n1000
-     ln numbers hard && test "$(stat -c %h numbers)" = 2 && echo more >> hard
-     test "$(tail -n 1 numbers)" = more && rm numbers && test "$(stat -c %h hard)" = 1
-     ln -s hard soft && sed -i --follow-symlinks 's/more/less/' soft && test -L soft
+    `seq 1000 > numbers
+     sed -i 's/^/n/' numbers
+     test "$(sed -n 1000p numbers)" = n1000
+     ln numbers hard
+     test "$(stat -c %h numbers)" = 2
+     echo more >> hard
+     test "$(tail -n 1 numbers)" = more
+     rm numbers
+     test "$(stat -c %h hard)" = 1
+     ln -s hard soft
+     sed -i --follow-symlinks 's/more/less/' soft
+     test -L soft
      test "$(tail -n 1 hard)" = less
-     cp hard .hard.new && mv -f .hard.new hard && mv -n hard soft && test -f hard
-     touch -d @1234567890 hard && test "$(stat -c %Y hard)" = 1234567890
-     sort -o hard hard && split -l 100 hard part. && cat part.* | cmp - hard
-     install -m 600 hard installed && test "$(stat -c %a installed)" = 600
-     shred -u installed && test ! -e installed && rm -r part.* && chmod 000 hard && rm -f hard`,
+     cp hard .hard.new
+     mv -f .hard.new hard
+     mv -n hard soft
+     test -f hard
+     touch -d @1234567890 hard
+     test "$(stat -c %Y hard)" = 1234567890
+     sort -o hard hard
+     split -l 100 hard part.
+     cat part.* | cmp - hard
+     install -m 600 hard installed
+     test "$(stat -c %a installed)" = 600
+     shred -u installed
+     test ! -e installed
+     rm -r part.*
+     chmod 000 hard
+     rm -f hard`,
     options,
   )
   await mount.unmount()

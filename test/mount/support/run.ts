@@ -124,9 +124,17 @@ export async function run(
   return ended.stdout
 }
 
-/** Runs lines of bash, with the first failing one ending them. */
+/** `refused COMMAND…` fails unless the command does: bash does not end for `! COMMAND`. */
+const SHELL_PRELUDE = `
+refused() { if "$@" 2> /dev/null; then echo "not refused: $*" >&2; exit 1; fi; }
+`
+
+/**
+ * Runs lines of bash, with the first failing one ending them. In a line \`a && b\` only b counts for that,
+ * so each command has a line of its own.
+ */
 export function shell(script: string, options: RunOptions = {}): Promise<string> {
-  return run('bash', ['-euo', 'pipefail', '-c', script], options)
+  return run('bash', ['-euo', 'pipefail', '-c', SHELL_PRELUDE + script], options)
 }
 
 const PYTHON_PRELUDE = `
