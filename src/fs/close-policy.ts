@@ -44,6 +44,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
   }
   handle.lastClose = closeKind(context, caller.pid)
   handle.isFlushed = true
+  context.files.noteClose(handle)
   if (handle.view !== file) {
     onIsolatedFlush(context, handle)
     return
@@ -52,10 +53,24 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
   file.isMappedAfterClose = context.files
     .writers(file)
     .some(({ mappedBy }) => mappedBy !== undefined)
-  if (handle.lastClose === 'clean' || context.files.writerCount(file) > 1) return
-  if (file.shadow === undefined || (await context.processes.hasWriter(file.ino))) return
-  if (context.files.writerCount(file) > 1) return
+  if (handle.lastClose === 'clean' || file.shadow === undefined) return
+  if (await isStillWritten(context, handle)) return
   await discard(context, file, 'its last writer died')
+}
+
+/**
+ * Whether somebody may go on writing to a file after the death of who has closed a handle. Others that
+ * were closed are no sign of that, however long their RELEASE takes: then /proc tells.
+ */
+async function isStillWritten(context: FsContext, handle: OpenFile): Promise<boolean> {
+  const { files, processes } = context
+  const { file } = handle
+  const isOpen = (other: OpenFile): boolean =>
+    other.mappedBy !== undefined ||
+    !(other.isFlushed || other.isReleasing || !processes.isThere(other.openedBy))
+  const areOthers = (): boolean =>
+    files.writers(file).some((other) => other !== handle && isOpen(other))
+  return areOthers() || (await processes.hasWriter(file.ino)) || areOthers()
 }
 
 /** Whether who closes a descriptor has the file mapped through it: not if it cannot be read. */
@@ -77,9 +92,11 @@ export async function onRelease(context: FsContext, handle: OpenFile): Promise<v
     await publishClosed(context, file)
     return
   }
+  if (handle.closeOrder === 0) context.files.noteClose(handle)
+  const end = context.files.noteEnd(handle, hasDied(context, handle))
   // Another one that is being closed has published already what was there when it began.
   if (context.files.isWritten(file)) return
-  if (hasDied(context, handle)) await discard(context, file, 'its last writer died')
+  if (end.hasDied) await discard(context, file, 'its last writer died')
   else await applyPolicy(context, file)
 }
 

@@ -46,6 +46,8 @@ export interface OpenFile {
   mapperEnd: 'exited' | 'died' | undefined
   /** Whether any descriptor was closed yet. */
   isFlushed: boolean
+  /** When the last one was: counts the closes of all handles. 0 before. */
+  closeOrder: number
   /** The thread that has opened it; 0 if it has no number here. */
   readonly openedBy: number
   /** Whether what its RELEASE is to do has been done. */
@@ -79,6 +81,14 @@ interface OpenHandles {
   writerCount: number
   /** Requests that work on the file without a handle. */
   holdCount: number
+  /** How the writer has ended that was closed last, of those that were released. */
+  lastEnd: WriterEnd | undefined
+}
+
+/** The end of a handle that could write. RELEASEs may come late, and not in the order of closing. */
+export interface WriterEnd {
+  readonly order: number
+  readonly hasDied: boolean
 }
 
 export class FileTable {
@@ -89,6 +99,7 @@ export class FileTable {
   private readonly openFiles = new Map<FileState, OpenHandles>()
   private readonly left = new Map<FileState, FileState[]>()
   private nextHandle = 1
+  private closeCount = 0
   /** Publishes of files that are being closed; none of these promises rejects. */
   readonly closing = new Set<Promise<unknown>>()
 
@@ -176,6 +187,7 @@ export class FileTable {
       keepsTime: (flags & OPEN_NOATIME) !== 0,
       lastClose: 'clean',
       isFlushed: false,
+      closeOrder: 0,
       openedBy,
       isGivenUp: false,
       isReleasing: false,
@@ -196,6 +208,19 @@ export class FileTable {
     const handle = this.handles.get(fh)
     if (handle === undefined) throw new FsError('EBADF', `File handle ${fh} is not open`)
     return handle
+  }
+
+  /** A descriptor of a handle is closed: all that were closed before were closed earlier. */
+  noteClose(handle: OpenFile): void {
+    handle.closeOrder = ++this.closeCount
+  }
+
+  /** A writer has ended; returns how the one did that was closed last. */
+  noteEnd({ file, closeOrder }: OpenFile, hasDied: boolean): WriterEnd {
+    const open = this.opened(file)
+    if (open.lastEnd === undefined || closeOrder >= open.lastEnd.order)
+      open.lastEnd = { order: closeOrder, hasDied }
+    return open.lastEnd
   }
 
   close(handle: OpenFile): void {
@@ -297,7 +322,7 @@ export class FileTable {
   private opened(file: FileState): OpenHandles {
     let open = this.openFiles.get(file)
     if (open === undefined) {
-      open = { all: new Set(), writerCount: 0, holdCount: 0 }
+      open = { all: new Set(), writerCount: 0, holdCount: 0, lastEnd: undefined }
       this.openFiles.set(file, open)
     }
     return open

@@ -45,9 +45,7 @@ export async function settleReleases(
     await file.discarding?.catch(() => undefined)
     return
   }
-  const [haveDied, ...others] = new Set(writers.map((handle) => hasDied(context, handle)))
-  // Who of them was the last, and decides, only the RELEASEs will tell.
-  if (haveDied === undefined || others.length > 0) return
+  const haveDied = hasLastDied(context, writers)
   for (const handle of writers) context.files.giveUp(handle)
   try {
     for (const handle of writers)
@@ -57,6 +55,13 @@ export async function settleReleases(
   } catch (error) {
     context.log.error({ ino: file.ino, err: error }, 'content staged at close was not stored')
   }
+}
+
+/** The last one decides; one without a FLUSH is that, as nobody knows when it was. */
+function hasLastDied(context: FsContext, writers: readonly OpenFile[]): boolean {
+  const unknown = writers.find(({ isFlushed }) => !isFlushed)
+  const last = writers.reduce((a, b) => (b.closeOrder > a.closeOrder ? b : a))
+  return hasDied(context, unknown ?? last)
 }
 
 /** Who only reads sees what is staged anyway, so nothing is looked for while the writer lives. */

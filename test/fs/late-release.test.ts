@@ -90,3 +90,58 @@ test('a handle that was out of sight is a writer again when it is used', TIMEOUT
   assert.equal(await text(fs, ino), 'newer')
   assert.equal(await isStaged(fs, ino), false)
 })
+
+test('a RELEASE that is late does not keep the update of a dead one', TIMEOUT, async () => {
+  const { fs, processes, ino, fh } = await written()
+  await fs.fsync(fh)
+  await fs.flush(fh, { ...v.CALLER, pid: FIRST })
+  const next = await openFile(fs, ino, v.O_RDWR, FIRST)
+  await writeText(fs, next, 'half')
+  processes.states.set(FIRST, 'died')
+  await fs.flush(next, { ...v.CALLER, pid: FIRST })
+  assert.equal(await isStaged(fs, ino), false, 'before the locks of the dead are dropped')
+  assert.equal(await text(fs, ino), 'new')
+  for (const handle of [next, fh]) await fs.release(handle)
+  assert.equal(await text(fs, ino), 'new')
+})
+
+test('a dead writer leaves what is staged to another who goes on', TIMEOUT, async () => {
+  const { fs, processes, ino, fh } = await written()
+  const other = await openFile(fs, ino, v.O_RDWR, SECOND)
+  processes.states.set(FIRST, 'died')
+  await close(fs, fh, FIRST)
+  assert.equal(await isStaged(fs, ino), true)
+  await close(fs, other, SECOND)
+  assert.equal(await text(fs, ino), 'new')
+})
+
+test('who was closed last decides, in whatever order RELEASEs come', TIMEOUT, async () => {
+  for (const isReversed of [false, true]) {
+    const { fs, processes, ino, fh } = await written()
+    await fs.fsync(fh)
+    await fs.flush(fh, { ...v.CALLER, pid: FIRST })
+    const next = await openFile(fs, ino, v.O_RDWR, SECOND)
+    await writeText(fs, next, 'half')
+    // Linux leaves out its FLUSH.
+    processes.gone.add(SECOND)
+    for (const handle of isReversed ? [next, fh] : [fh, next]) await fs.release(handle)
+    assert.equal(await text(fs, ino), 'new')
+    assert.equal(await isStaged(fs, ino), false)
+  }
+})
+
+test('nobody builds on the update of a dead one beside one closed in order', TIMEOUT, async () => {
+  const { fs, processes, ino, fh } = await written()
+  await fs.fsync(fh)
+  await fs.flush(fh, { ...v.CALLER, pid: FIRST })
+  const next = await openFile(fs, ino, v.O_RDWR, SECOND)
+  await writeText(fs, next, 'half')
+  for (const pid of [FIRST, SECOND]) {
+    processes.gone.add(pid)
+    processes.closed.add(pid)
+  }
+  const third = await openFile(fs, ino, v.O_RDWR, 300)
+  assert.equal(await text(fs, ino), 'new')
+  for (const handle of [fh, next, third]) await fs.release(handle)
+  assert.equal(await text(fs, ino), 'new')
+})
