@@ -37,6 +37,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
   const { file } = handle
   file.isWrittenSinceFlush = false
   file.hasXattrsSinceFlush = false
+  await context.kernel.endWriteBacks(file.ino)
   if (handle.beginner !== undefined) await abortAtFlush(context, handle, caller)
   if (!isAtomic(context.engine.inodes.get(file.ino))) {
     if (file.shadow !== undefined) await publish(context.engine, file, { soon: false })

@@ -325,7 +325,10 @@ export async function release(context: FsContext, fh: FileHandle): Promise<void>
 
 async function releaseNow(context: FsContext, handle: OpenFile): Promise<void> {
   try {
-    if (handle.isWriter) await onRelease(context, handle)
+    if (handle.isWriter) {
+      await onRelease(context, handle)
+      await context.kernel.endWriteBacks(handle.file.ino)
+    }
   } catch (error) {
     context.log.error(
       { ino: handle.file.ino, err: error },

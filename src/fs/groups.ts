@@ -15,9 +15,6 @@ export const GROUP_NAME = 'user.atomic.group'
 
 const LENGTH_MAX = 255
 
-/** Half of the pool's threads. */
-const SIDE_BY_SIDE = 8
-
 export function groupOf({ engine }: FsContext, { ino, flags }: Inode): string | undefined {
   if ((flags & INODE_IN_GROUP) === 0) return undefined
   const name = engine.store.metadata.get(xattrKey(ino, GROUP_NAME))
@@ -85,22 +82,15 @@ export async function publishTogether(
 }
 
 /**
- * Has the kernel send what it has still cached of files. Each waits for the answers to its own pages, so
- * several go side by side, and not all: others who need the kernel get their turn in between. Only
- * a handle that can write, or a mapping, which keeps one, makes pages dirty, and Linux writes
- * them back before it says that the handle is gone.
+ * Has the kernel send what it has still cached of files. Only a handle that can write, or a mapping, which
+ * keeps one, makes pages dirty, and Linux writes them back before it says that the handle is gone.
  *
- * syncfs(2) on the mount would send all at once. It does not do instead: what it waits for differs from one
- * kernel to the next, and it takes along what is dirty of every other file. Nor before: with it the
- * notifications cost more than they save.
+ * syncfs(2) on the mount would send all at once. It does not do: what it waits for differs from one
+ * kernel to the next, and it takes along what is dirty of every other file.
  */
 async function collect(context: FsContext, files: readonly FileState[]): Promise<void> {
   const open = files.filter(({ ino }) => context.files.isOpen(ino) && context.references.has(ino))
-  const rest = open.values()
-  const collectRest = async (): Promise<void> => {
-    for (const { ino } of rest) await context.kernel.invalidate(ino)
-  }
-  await Promise.all(open.slice(0, SIDE_BY_SIDE).map(collectRest))
+  await context.kernel.collect(open.map(({ ino }) => ino))
 }
 
 /** The file, and those of its group that anything can be staged for. */

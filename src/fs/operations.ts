@@ -261,7 +261,8 @@ export interface KernelCache {
   /**
    * Has the kernel write back what is dirty of an inode and forget what it has cached of its
    * content and attributes. Requests for the inode arrive meanwhile, so the caller must not hold
-   * what they wait for.
+   * what they wait for. Throws FsError ENOTCONN if the mount has ended by then: a part of what was dirty
+   * may never come.
    */
   invalidate(ino: Ino): Promise<void>
   /**
@@ -269,7 +270,12 @@ export interface KernelCache {
    * As for `invalidate`, the caller must not hold what requests wait for. Rejects if it fails.
    */
   writeBack(ino: Ino): Promise<void>
-  /** Lets go of what `writeBack` keeps for the next time, which would keep the mount busy. */
+  /**
+   * Has the kernel send what is dirty of the content of inodes. What it has cached of them may go or stay.
+   * As for `invalidate`, the caller must not hold what requests wait for, and it throws the same.
+   */
+  collect(inos: readonly Ino[]): Promise<void>
+  /** Lets go of what these two keep for the next time, which would keep the mount busy. */
   endWriteBacks(ino: Ino): Promise<void>
   /**
    * Has the kernel forget where a name leads. It takes the lock of the directory, so a request that

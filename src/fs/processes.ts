@@ -151,12 +151,19 @@ export function hasSharedMapping(maps: string, ino: Ino): boolean {
  */
 export class ProcFilesystem implements Processes {
   private readonly mountpoint: string
-  /** What is mounted, as `major:minor`; unknown before it is. */
-  device: string | undefined
+  private device: string | undefined
   private readonly status = new ThreadStatus()
+  /** As it was last seen: a mount that was taken out of sight is still in use. */
+  private lastMounts: Mounts = { device: undefined, ids: new Set() }
 
   constructor(mountpoint: string) {
     this.mountpoint = mountpoint
+  }
+
+  /** Now the mount can be seen. `device` is what is mounted, as `major:minor`. */
+  noteMounted(device: string): void {
+    this.device = device
+    this.mounts()
   }
 
   state(pid: number): ProcessState {
@@ -271,7 +278,10 @@ export class ProcFilesystem implements Processes {
   private mounts(): Mounts {
     const path = Buffer.from(this.mountpoint).toString('latin1')
     const mountinfo = readFileSync('/proc/self/mountinfo', 'latin1')
-    return { device: deviceOf(mountinfo, path), ids: mountIdsOf(mountinfo, path) }
+    const device = deviceOf(mountinfo, path)
+    const isSame = device !== undefined && device === (this.device ?? device)
+    if (isSame) this.lastMounts = { device, ids: mountIdsOf(mountinfo, path) }
+    return this.lastMounts
   }
 }
 

@@ -1,4 +1,6 @@
 /** Dropping staged content, and making the kernel forget what it has cached of it. */
+import { FsError } from '../errors.ts'
+import type { Ino } from '../store/inode.ts'
 import { discardLocked } from '../txn/discard.ts'
 import type { Engine } from '../txn/engine.ts'
 import { currentSize, readFile } from '../txn/read.ts'
@@ -37,7 +39,16 @@ async function discardVisibly(
   const before = currentSize(context.engine, file)
   await discardLockedly(context, file, why, drop)
   await restoreSize(context, file, before)
-  await context.kernel.invalidate(file.ino)
+  await forget(context, file.ino)
+}
+
+/** Has the kernel forget what it has cached of a file; if the mount has ended, that is gone with it. */
+async function forget({ kernel }: FsContext, ino: Ino): Promise<void> {
+  try {
+    await kernel.invalidate(ino)
+  } catch (error) {
+    if (!(error instanceof FsError && error.code === 'ENOTCONN')) throw error
+  }
 }
 
 /**
@@ -54,7 +65,7 @@ export async function rollback(context: FsContext, file: FileState): Promise<voi
   if (size > before) await restoreSize(context, file, before)
   const beginToShrink = size < before ? shrinkAfter(context, file, before) : undefined
   try {
-    await context.kernel.invalidate(file.ino)
+    await forget(context, file.ino)
   } finally {
     beginToShrink?.()
   }
@@ -118,7 +129,7 @@ async function shrink(context: FsContext, file: FileState, before: number): Prom
     onTaken()
     if (file.sizeTaken === sizeTaken) file.sizeTaken = undefined
   }
-  await context.kernel.invalidate(file.ino)
+  await forget(context, file.ino)
 }
 
 /** Has the kernel take over the size that the file has, if it is not the one that it had before. */

@@ -136,14 +136,12 @@ export async function abortAtFlush(
   handle: OpenFile,
   caller: Caller,
 ): Promise<void> {
-  await context.kernel.endWriteBacks(handle.file.ino)
   if (ownTransaction(handle) === undefined) return
   if (await isLeft(context, handle, caller)) await abortAll(context, handle)
 }
 
 /** Nothing refers to a handle any more. */
 export async function abortAtRelease(context: FsContext, handle: OpenFile): Promise<void> {
-  await context.kernel.endWriteBacks(handle.file.ino)
   await abortAll(context, handle)
 }
 

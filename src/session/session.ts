@@ -86,7 +86,7 @@ export class Session {
         log.fatal({ err: reason }, 'a write to the disk failed; the volume is now read-only')
       })
       const kernel = await startTransport(filesystem, volume, link, options)
-      processes.device = formatDevice((await stat(mountpoint)).dev)
+      processes.noteMounted(formatDevice((await stat(mountpoint)).dev))
       const background = new Background(filesystem, log)
       const ended = kernel.ended
         .catch((error: unknown) => {

@@ -21,6 +21,7 @@ async function fixture(): Promise<Fixture> {
   const kernel: KernelCache = {
     invalidate: () => Promise.resolve(),
     writeBack: () => Promise.resolve(),
+    collect: () => Promise.resolve(),
     endWriteBacks: () => Promise.resolve(),
     resize: () => Promise.resolve(),
     dropAttributes: () => undefined,

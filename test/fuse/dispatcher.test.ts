@@ -31,7 +31,7 @@ class Bench {
           isOurs: () => false,
           adopted: () => undefined,
         },
-        writeBacks: { findTarget: () => undefined, isOwnOpen: () => false },
+        ownFiles: { findTarget: () => undefined, isOwnOpen: () => false },
         features: () => 0,
         initialise: () => Buffer.alloc(16),
       },

@@ -54,3 +54,36 @@ for (const how of ['by their names', 'as a group'] as const) {
     }
   })
 }
+
+const REPEATER = `
+folder, count = sys.argv[1], int(sys.argv[2])
+names = [f'f{i}' for i in range(count)]
+fds = [os.open(os.path.join(folder, name), os.O_RDWR | os.O_CREAT, 0o644) for name in names]
+for fd in fds: os.setxattr(fd, 'user.atomic', b'1')
+for n in range(6):
+    for i, fd in enumerate(fds): os.pwrite(fd, b'%d %d ' % (i, n) * 1000, n * 100)
+    os.setxattr(folder, 'user.atomic.commit', '\\n'.join(names).encode())
+    for i in (0, count // 2, count - 1):
+        with open(os.path.join(folder, names[i]), 'rb') as file: found = file.read()
+        assert found[n * 100:].startswith(b'%d %d ' % (i, n) * 1000), f'f{i} is not what was written'
+        assert b'state=clean' in os.getxattr(fds[i], 'user.atomic.state')
+`
+
+test(
+  'files are committed together again and again, and leave nothing open',
+  TEST,
+  async (context) => {
+    const mount = await mounted(context)
+    const folder = mount.at('folder')
+    await python('os.mkdir(sys.argv[1])', [folder])
+    await python(REPEATER, [folder, String(FILE_COUNT)])
+    // A file that the daemon still had open would keep the mount busy.
+    await mount.unmount()
+    await mount.remount()
+    await python(
+      "i = sys.argv[2]; found = open(f'{sys.argv[1]}/f{i}', 'rb').read()\n" +
+        "assert found[500:] == b'%d 5 ' % int(i) * 1000, len(found)",
+      [folder, String(FILE_COUNT - 1)],
+    )
+  },
+)

@@ -126,6 +126,7 @@ export class FakeProcesses implements Processes {
 export const NO_KERNEL: KernelCache = {
   invalidate: () => Promise.resolve(),
   writeBack: () => Promise.resolve(),
+  collect: () => Promise.resolve(),
   endWriteBacks: () => Promise.resolve(),
   resize: () => Promise.resolve(),
   dropAttributes: () => undefined,

@@ -15,7 +15,7 @@ export interface Edge {
   readonly filesystem: FilesystemOperations
   readonly timeouts: ReplyTimeouts
   readonly resizes: ResizeRequests
-  readonly writeBacks: WriteBackRequests
+  readonly ownFiles: OwnFileRequests
   /** Agrees with the kernel; returns the answer. */
   initialise(offer: InitRequest): Buffer
   /** The features that were agreed on; none before. */
@@ -39,9 +39,9 @@ export interface ResizeRequests {
   adopted(ino: Ino, changes: AttributeChanges, caller: Caller): Attributes | undefined
 }
 
-/** Tells the requests that a write-back by this program causes from all others. */
-export interface WriteBackRequests {
-  /** The inode behind a name, if the name is that of a file that is being opened for it. */
+/** Tells the requests for files that this program opens from all others. */
+export interface OwnFileRequests {
+  /** The inode behind a name, if the name is that of a file that is being opened. */
   findTarget(parent: Ino, name: string, caller: Caller): Ino | undefined
   isOwnOpen(ino: Ino, caller: Caller): boolean
 }

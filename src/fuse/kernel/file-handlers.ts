@@ -25,7 +25,7 @@ import {
 
 export const open: Handler = (edge, { ino, caller, body }) => {
   const { flags, kernelFlags } = decodeOpen(body)
-  if (edge.writeBacks.isOwnOpen(ino, caller)) {
+  if (edge.ownFiles.isOwnOpen(ino, caller)) {
     return encodeOpened({ fh: OWN_HANDLE, keepCache: true })
   }
   const opened = edge.filesystem.open(ino, flags, caller)

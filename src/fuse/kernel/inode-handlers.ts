@@ -36,7 +36,7 @@ export const lookup: Handler = (edge, { ino, caller, body }) => {
       .isOwnQuestion(resized, caller)
       .then(() => encodeEntry(edge.filesystem.remember(resized), timeouts))
   }
-  const opened = edge.writeBacks.findTarget(ino, name, caller)
+  const opened = edge.ownFiles.findTarget(ino, name, caller)
   if (opened !== undefined) {
     return encodeEntry(edge.filesystem.remember(opened), { ...edge.timeouts, entrySeconds: 0 })
   }

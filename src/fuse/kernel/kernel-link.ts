@@ -1,9 +1,11 @@
 import { closeSync } from 'node:fs'
 import { FsError, invariant } from '../../errors.ts'
 import type { Attributes, Ino, KernelCache, ResizeHow } from '../../fs/operations.ts'
+import { ContentSyncs } from './content-syncs.ts'
 import { Lane, poolThreadCount } from './lane.ts'
-import { dup, lastErrno } from './libc.ts'
+import { dup, isInError, lastErrno } from './libc.ts'
 import { Notifications } from './notifications.ts'
+import { OwnFiles } from './own-files.ts'
 import { Resizes } from './resizes.ts'
 import { WriteBacks } from './write-backs.ts'
 
@@ -25,27 +27,49 @@ interface Connection {
  */
 export class KernelLink implements KernelCache {
   readonly resizes = new Resizes()
-  readonly writeBacks = new WriteBacks()
+  readonly ownFiles = new OwnFiles()
+  readonly #writeBacks = new WriteBacks(this.ownFiles)
+  readonly #contentSyncs = new ContentSyncs(this.ownFiles)
   readonly #lane = new Lane(blockedThreadCountMax())
   #connection: Connection | undefined
+  #hasEnded = false
   readonly #underWay = new Set<Promise<void>>()
 
   async invalidate(ino: Ino): Promise<void> {
-    await this.#run(async ({ notifications }) => {
+    await this.#collect(async ({ notifications }) => {
       await notifications.dropInode(ino)
     })
   }
 
   async writeBack(ino: Ino): Promise<void> {
-    await this.#run(async ({ notifications, mountpoint }) => {
-      await this.writeBacks.run(ino, notifications, mountpoint)
+    await this.#collect(async ({ notifications, mountpoint }) => {
+      await this.#writeBacks.run(ino, notifications, mountpoint)
     })
   }
 
+  async collect(inos: readonly Ino[]): Promise<void> {
+    const ready: Ino[] = []
+    await Promise.all(
+      inos.map(async (ino) =>
+        this.#collect(async (connection) => {
+          if (await this.#contentSyncs.isReady(ino, connection)) ready.push(ino)
+          else await connection.notifications.dropInode(ino)
+        }),
+      ),
+    )
+    if (ready.length === 0) return
+    let rest: readonly Ino[] = []
+    await this.#collect(async () => {
+      rest = await this.#contentSyncs.run(ready)
+    })
+    await Promise.all(rest.map(async (ino) => this.invalidate(ino)))
+  }
+
   async endWriteBacks(ino: Ino): Promise<void> {
-    if (!this.writeBacks.has(ino)) return
+    if (!this.#writeBacks.has(ino) && !this.#contentSyncs.has(ino)) return
     await this.#run(async () => {
-      await this.writeBacks.end(ino)
+      await this.#writeBacks.end(ino)
+      await this.#contentSyncs.end(ino)
     })
   }
 
@@ -106,9 +130,27 @@ export class KernelLink implements KernelCache {
     const connection = this.#connection
     if (connection === undefined) return
     this.#connection = undefined
+    this.#hasEnded = true
     await Promise.allSettled(this.#underWay)
-    await this.writeBacks.endAll()
+    await this.#writeBacks.endAll()
+    await this.#contentSyncs.endAll()
     closeSync(connection.fd)
+  }
+
+  /**
+   * Does what has the kernel send all that it has. If the connection is cut in the middle of that, nobody
+   * hears that a part of it never came: Linux drops what it cannot send, and calls it done. What comes
+   * behind must not take that for the whole.
+   */
+  async #collect(work: (connection: Connection) => Promise<void>): Promise<void> {
+    const fd = this.#connection?.fd
+    if (fd !== undefined) await this.#run(work)
+    if (this.#hasEnded || (fd !== undefined && isInError(fd))) {
+      throw new FsError(
+        'ENOTCONN',
+        'The mount has ended, and what the kernel had cached may be lost',
+      )
+    }
   }
 
   async #run(work: (connection: Connection) => Promise<void>): Promise<void> {

@@ -56,6 +56,15 @@ export async function pollReadable(fd: number, timeoutMs: number): Promise<void>
   })
 }
 
+/** Whether a descriptor is in error, as the device of a mount is whose connection was cut. */
+export function isInError(fd: number): boolean {
+  const POLLERR = 8
+  const entry = Buffer.alloc(8)
+  entry.writeInt32LE(fd, 0)
+  pollFunction(entry, 1, 0)
+  return (entry.readInt16LE(6) & POLLERR) !== 0
+}
+
 const truncateFunction = library.func('int truncate(const char*, long)')
 
 /**
@@ -138,6 +147,50 @@ export async function unmap({ address, lengthBytes }: Mapping): Promise<void> {
     munmapFunction.async(address, lengthBytes, () => {
       resolve()
     })
+  })
+}
+
+// These three are the same numbers on all architectures; the C library has no names for them.
+const SYS_IO_URING_SETUP = 425
+const SYS_IO_URING_ENTER = 426
+const SYS_IO_URING_REGISTER = 427
+
+const setupCall = library.func('long syscall(long, long, void*)')
+const enterCall = library.func('long syscall(long, long, long, long, long, void*, long)')
+const registerCall = library.func('long syscall(long, long, long, void*, long)')
+
+/** io_uring_setup(2): returns a descriptor, or a negative number. */
+export function ringSetup(entryCount: number, parameters: Uint8Array): number {
+  return Number(setupCall(SYS_IO_URING_SETUP, entryCount, parameters))
+}
+
+/** io_uring_register(2) in a thread of the pool. Resolves with 0 or an errno. */
+export async function ringRegister(
+  fd: number,
+  operation: number,
+  argument: Uint8Array,
+  count: number,
+): Promise<number> {
+  return new Promise((resolve) => {
+    const done = (_: unknown, result: number): void => {
+      resolve(result < 0 ? lastErrno() : 0)
+    }
+    registerCall.async(SYS_IO_URING_REGISTER, fd, operation, argument, count, done)
+  })
+}
+
+/** io_uring_enter(2) in a thread of the pool. Resolves with how many were submitted, or a negative errno. */
+export async function ringEnter(
+  fd: number,
+  submitCount: number,
+  completeCount: number,
+  flags: number,
+): Promise<number> {
+  return new Promise((resolve) => {
+    const done = (_: unknown, result: number): void => {
+      resolve(result < 0 ? -lastErrno() : result)
+    }
+    enterCall.async(SYS_IO_URING_ENTER, fd, submitCount, completeCount, flags, null, 0, done)
   })
 }
 

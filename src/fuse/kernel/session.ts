@@ -115,7 +115,7 @@ export class KernelSession implements Transport {
         filesystem,
         timeouts: timeouts ?? LONG_TIMEOUTS,
         resizes: this.#link.resizes,
-        writeBacks: this.#link.writeBacks,
+        ownFiles: this.#link.ownFiles,
         initialise: (offer) => this.#initialise(handshake, offer),
         features: () => handshake.features,
       },

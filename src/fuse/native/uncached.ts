@@ -4,6 +4,7 @@ import type { KernelCache } from '../../fs/operations.ts'
 export const UNCACHED: KernelCache = {
   invalidate: async () => undefined,
   writeBack: async () => undefined,
+  collect: async () => undefined,
   endWriteBacks: async () => undefined,
   resize: async () => undefined,
   dropAttributes: () => undefined,

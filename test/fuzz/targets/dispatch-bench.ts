@@ -51,7 +51,7 @@ export class DispatchBench {
         filesystem: opened.fs,
         timeouts: LONG_TIMEOUTS,
         resizes: link.resizes,
-        writeBacks: link.writeBacks,
+        ownFiles: link.ownFiles,
         initialise: (offer) => handshake.answer(offer),
         features: () => handshake.features,
       },

@@ -100,6 +100,13 @@ export class Mount {
     assert.deepEqual(findings, [])
   }
 
+  /** Cuts the connection, as for a busy mount that must end; fails unless the volume was closed in order. */
+  async cut(): Promise<void> {
+    await start('umount', ['-i', '-f', '-l', '--', this.path]).ended
+    assert.equal(await this.#ended(this.#daemon), 0, 'the daemon ended in order')
+    this.#daemon = undefined
+  }
+
   /** Mounts, also over what a killed daemon has left; says what recovery did. */
   async remount(options: MountOptions = {}): Promise<RecoveryReport> {
     const daemon = new Daemon({

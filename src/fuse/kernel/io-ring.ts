@@ -1,0 +1,163 @@
+/**
+ * An io_uring(7) that has Linux write back what is dirty of many files with one system call, and all of
+ * them side by side. The files are the ring's own and not among the descriptors of this process, which
+ * would have to answer a FLUSH for each when it is killed. What both sides look at lies in memory that is
+ * given to the kernel (Linux 6.5), so nothing has to be mapped.
+ */
+import { closeSync } from 'node:fs'
+import { allocateAligned } from '../../device/aligned-memory.ts'
+import { ERRNO, FsError } from '../../errors.ts'
+import { addressOf, ringEnter, ringRegister, ringSetup } from './libc.ts'
+
+/** One page has the submissions, and one the rest. */
+const PAGE_SIZE = 4096
+const SUBMISSION_SIZE = 64
+const ENTRY_COUNT = PAGE_SIZE / SUBMISSION_SIZE
+const COMPLETION_SIZE = 16
+
+const SETUP_NO_MMAP = 1 << 14
+const REGISTER_FILES = 2
+const REGISTER_FILES_UPDATE = 6
+const ENTER_GETEVENTS = 1
+const OP_SYNC_FILE_RANGE = 8
+const FIXED_FILE = 1
+/** Waits for what is on its way, starts the rest, and waits for that. */
+const SYNC_ALL = 7
+
+/** No descriptor. */
+const NONE = -1
+
+/** Offsets in struct io_uring_params. */
+const PARAMETERS_SIZE = 120
+const FLAGS_AT = 8
+const SUBMISSION_ADDRESS_AT = 72
+const SHARED_ADDRESS_AT = 112
+const PLACES_AT = { tail: 44, indices: 64, doneHead: 80, doneTail: 84, done: 100 } as const
+
+/** Where in the shared page the kernel has put what both sides look at. */
+type Places = Readonly<Record<keyof typeof PLACES_AT, number>>
+
+export class IoRing {
+  readonly #fd: number
+  readonly #shared: Buffer
+  readonly #submissions: Buffer
+  readonly #places: Places
+  /** Ends when the ring is free; never rejects. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  private constructor(fd: number, memory: Buffer, places: Places) {
+    this.#fd = fd
+    this.#shared = memory.subarray(0, PAGE_SIZE)
+    this.#submissions = memory.subarray(PAGE_SIZE)
+    this.#places = places
+  }
+
+  /** A ring with room for so many files; undefined where the kernel has none, or not for us. */
+  static async open(fileCount: number): Promise<IoRing | undefined> {
+    const memory = allocateAligned(2 * PAGE_SIZE)
+    const parameters = Buffer.alloc(PARAMETERS_SIZE)
+    parameters.writeUInt32LE(SETUP_NO_MMAP, FLAGS_AT)
+    parameters.writeBigUInt64LE(addressOf(memory), SHARED_ADDRESS_AT)
+    parameters.writeBigUInt64LE(addressOf(memory) + BigInt(PAGE_SIZE), SUBMISSION_ADDRESS_AT)
+    const fd = ringSetup(ENTRY_COUNT, parameters)
+    if (fd < 0) return undefined
+    const none = Buffer.alloc(4 * fileCount, NONE)
+    if ((await ringRegister(fd, REGISTER_FILES, none, fileCount)) !== 0) {
+      closeSync(fd)
+      return undefined
+    }
+    const place = (at: number): number => parameters.readUInt32LE(at)
+    return new IoRing(fd, memory, {
+      tail: place(PLACES_AT.tail),
+      indices: place(PLACES_AT.indices),
+      doneHead: place(PLACES_AT.doneHead),
+      doneTail: place(PLACES_AT.doneTail),
+      done: place(PLACES_AT.done),
+    })
+  }
+
+  /**
+   * Gives a file to the ring, which keeps it when the descriptor is closed, or takes it away if `fd` is
+   * undefined. Blocks a thread of the pool. Throws FsError EIO.
+   */
+  async setFile(slot: number, fd: number | undefined): Promise<void> {
+    const descriptors = Buffer.alloc(4)
+    descriptors.writeInt32LE(fd ?? NONE)
+    const update = Buffer.alloc(16)
+    update.writeUInt32LE(slot, 0)
+    update.writeBigUInt64LE(addressOf(descriptors), 8)
+    const errno = await ringRegister(this.#fd, REGISTER_FILES_UPDATE, update, 1)
+    // Used up to here, so that it stays where it is.
+    if (errno !== 0 || descriptors.length === 0) throw failure(errno)
+  }
+
+  /**
+   * Writes back what is dirty of files, and waits for it. Blocks a thread of the pool. Resolves with 0 or
+   * an errno for each. Throws FsError EIO.
+   */
+  async sync(slots: readonly number[]): Promise<number[]> {
+    const syncing = this.#last.then(async () => {
+      const errnos: number[] = []
+      for (let at = 0; at < slots.length; at += ENTRY_COUNT) {
+        errnos.push(...(await this.#syncSome(slots.slice(at, at + ENTRY_COUNT))))
+      }
+      return errnos
+    })
+    this.#last = syncing.catch(() => undefined)
+    return syncing
+  }
+
+  /** Requires: nothing is under way. */
+  close(): void {
+    closeSync(this.#fd)
+  }
+
+  async #syncSome(slots: readonly number[]): Promise<number[]> {
+    for (const [index, slot] of slots.entries()) this.#submit(index, slot)
+    this.#write(this.#places.tail, this.#read(this.#places.tail) + slots.length)
+    const errnos = new Map<number, number>()
+    for (let submittedCount = 0; errnos.size < slots.length;) {
+      const left = slots.length - submittedCount
+      const waited = slots.length - errnos.size
+      const result = await ringEnter(this.#fd, left, waited, ENTER_GETEVENTS)
+      if (result < 0 && result !== -ERRNO.EINTR) throw failure(-result)
+      submittedCount += Math.max(0, result)
+      this.#takeDone(errnos)
+    }
+    return slots.map((_, index) => errnos.get(index) ?? 0)
+  }
+
+  #submit(index: number, slot: number): void {
+    const tail = this.#read(this.#places.tail)
+    const entry = (tail + index) % ENTRY_COUNT
+    const at = entry * SUBMISSION_SIZE
+    this.#submissions.fill(0, at, at + SUBMISSION_SIZE)
+    this.#submissions.writeUInt8(OP_SYNC_FILE_RANGE, at)
+    this.#submissions.writeUInt8(FIXED_FILE, at + 1)
+    this.#submissions.writeInt32LE(slot, at + 4)
+    this.#submissions.writeUInt32LE(SYNC_ALL, at + 28)
+    this.#submissions.writeUInt32LE(index, at + 32)
+    this.#write(this.#places.indices + 4 * entry, entry)
+  }
+
+  #takeDone(errnos: Map<number, number>): void {
+    const end = this.#read(this.#places.doneTail)
+    for (let head = this.#read(this.#places.doneHead); head !== end; head = (head + 1) >>> 0) {
+      const at = this.#places.done + (head % (2 * ENTRY_COUNT)) * COMPLETION_SIZE
+      errnos.set(this.#read(at), Math.abs(this.#shared.readInt32LE(at + 8)))
+    }
+    this.#write(this.#places.doneHead, end)
+  }
+
+  #read(at: number): number {
+    return this.#shared.readUInt32LE(at)
+  }
+
+  #write(at: number, value: number): void {
+    this.#shared.writeUInt32LE(value >>> 0, at)
+  }
+}
+
+function failure(errno: number): FsError {
+  return new FsError('EIO', `The ring for write-backs has failed with errno ${errno}`)
+}
