@@ -48,25 +48,25 @@ export class KernelLink implements KernelCache {
   }
 
   async collect(inos: readonly Ino[]): Promise<void> {
-    const ready: Ino[] = []
-    await Promise.all(
-      inos.map(async (ino) =>
-        this.#collect(async (connection) => {
-          if (await this.#contentSyncs.isReady(ino, connection)) ready.push(ino)
-          else await connection.notifications.dropInode(ino)
-        }),
-      ),
-    )
-    if (ready.length === 0) return
-    let rest: readonly Ino[] = []
-    await this.#collect(async () => {
-      rest = await this.#contentSyncs.run(ready)
-    })
-    await Promise.all(rest.map(async (ino) => this.invalidate(ino)))
+    const ready = inos.filter((ino) => this.#contentSyncs.isReady(ino))
+    const others = inos.filter((ino) => !this.#contentSyncs.isReady(ino))
+    await Promise.all(others.map(async (ino) => this.invalidate(ino)))
+    if (ready.length > 0) {
+      let rest: readonly Ino[] = []
+      await this.#collect(async () => {
+        rest = await this.#contentSyncs.run(ready)
+      })
+      await Promise.all(rest.map(async (ino) => this.invalidate(ino)))
+    }
+    if (others.length > 0 && this.#connection !== undefined) {
+      this.#follow(this.#contentSyncs.prepare(others, this.#connection))
+    }
   }
 
   async endWriteBacks(ino: Ino): Promise<void> {
     if (!this.#writeBacks.has(ino) && !this.#contentSyncs.has(ino)) return
+    // Not in the lane, which what it waits for may need.
+    await this.#contentSyncs.opened(ino)
     await this.#run(async () => {
       await this.#writeBacks.end(ino)
       await this.#contentSyncs.end(ino)
@@ -157,14 +157,22 @@ export class KernelLink implements KernelCache {
     const running = this.#lane.run(async () => {
       if (this.#connection !== undefined) await work(this.#connection)
     })
-    this.#underWay.add(running)
+    this.#follow(running)
     try {
       await running
     } catch (error) {
       if (this.#connection !== undefined) throw error
       // The mount is gone, and its cache with it.
-    } finally {
-      this.#underWay.delete(running)
     }
+  }
+
+  /** Has the end of the connection wait for it. */
+  #follow(work: Promise<void>): void {
+    const over = work
+      .catch(() => undefined)
+      .finally(() => {
+        this.#underWay.delete(over)
+      })
+    this.#underWay.add(over)
   }
 }
