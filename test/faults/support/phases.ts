@@ -19,6 +19,8 @@ export interface Phase {
   readonly work: (session: FaultSession) => Promise<void>
   /** How many of its reads fail, where all would take too long; other calls all do, in one way each. */
   readonly readCount?: number
+  /** Whether a read that fails in it may be the end of the volume, as a write is. */
+  readonly isUndone?: boolean
 }
 
 const PUNCH = 0x03
@@ -231,6 +233,8 @@ export const PHASES: readonly Phase[] = [
     stage: scatter,
     work: async (session) => fsync(session, '/a'),
     readCount: 2,
+    // A new map that is begun has blocks of the fork, and only recovery can take them apart.
+    isUndone: false,
   },
   { name: 'group commit', stage: openAll, work: committing },
   {
