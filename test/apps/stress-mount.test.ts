@@ -18,6 +18,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   eventfd: 'uses no file',
   ioprio: 'uses no file',
   fanotify: 'watches all mounts of the machine',
+  getdent: 'walks through all of /tmp, and waits for whatever is mounted there',
   io: 'calls sync(2) for all filesystems of the machine',
   verity: 'ext4 has it with a feature of its own only',
   fiemap: 'Linux does not pass FS_IOC_FIEMAP on to FUSE',
