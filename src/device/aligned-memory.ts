@@ -2,16 +2,27 @@
  * Page-aligned memory, which direct I/O needs and Node does not offer: a WebAssembly memory starts
  * on a page. No memory here is ever grown, for that would detach every view of it.
  */
-import { invariant } from '../errors.ts'
+import { FsError, invariant } from '../errors.ts'
 
 const WASM_PAGE_SIZE = 64 * 1024
 const KEPT_BYTES_MAX = 16 * 1024 * 1024
 
-/** Zeroed memory that starts on a page. Costs 64 KiB at least: for buffers that live long. */
+/**
+ * Zeroed memory that starts on a page. Costs 64 KiB at least, and 10 GiB of addresses, of which there are
+ * enough for some 13,000: for buffers that are large, or few and live long. Throws FsError ENOMEM.
+ */
 export function allocateAligned(sizeBytes: number): Buffer {
   const pageCount = Math.max(1, Math.ceil(sizeBytes / WASM_PAGE_SIZE))
-  const memory = new WebAssembly.Memory({ initial: pageCount, maximum: pageCount })
-  return Buffer.from(memory.buffer, 0, sizeBytes)
+  return Buffer.from(makeMemory(pageCount).buffer, 0, sizeBytes)
+}
+
+function makeMemory(pageCount: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: pageCount, maximum: pageCount })
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new FsError('ENOMEM', `There are no ${pageCount} pages of memory`, { cause: error })
+  }
 }
 
 /** Aligned buffers for reuse, in sizes of 64 KiB times a power of two. */

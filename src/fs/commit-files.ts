@@ -3,15 +3,15 @@ import { FsError } from '../errors.ts'
 import { type Ino, TYPE_MASK, TYPE_SYMLINK, isDirectory, isFile } from '../store/inode.ts'
 import type { FsContext } from './context.ts'
 import { assertNoTransaction, closedArePublished } from './durable.ts'
-import { publishTogether } from './groups.ts'
+import { membersWith, publishTogether } from './groups.ts'
 import { dropSettled, meantViews } from './isolation.ts'
 import { getDirent } from './names.ts'
 import type { Caller } from './operations.ts'
 import { MAY, assertMay } from './permission.ts'
 
 /**
- * Publishes the files that `names` names, one on each line, by paths relative to a directory; durable
- * when it resolves. All of them or, if it throws, none. Throws FsError EINVAL, ENOENT, ENOTDIR, ELOOP
+ * Publishes the files that `names` names, one on each line, by paths relative to a directory, with all
+ * others of their groups; durable when it resolves. All of them or, if it throws, none. Throws FsError EINVAL, ENOENT, ENOTDIR, ELOOP
  * for a symbolic link, EACCES for what the caller may not write, EBUSY in a transaction.
  */
 export async function commitFiles(
@@ -28,7 +28,8 @@ export async function commitFiles(
   const { engine, files } = context
   engine.health.assertDurable()
   await closedArePublished(context)
-  const wanted = [...inos].flatMap((ino) => meantViews(context, files.file(ino), caller))
+  const named = [...inos].flatMap((ino) => meantViews(context, files.file(ino), caller))
+  const wanted = [...new Set(named.flatMap((view) => membersWith(context, view)))]
   for (const view of wanted) assertNoTransaction(view)
   await publishTogether(context, wanted, { soon: true })
   for (const ino of inos) dropSettled(context, files.file(ino))

@@ -106,7 +106,7 @@ async function copyBytes(
 ): Promise<void> {
   for (let at = from; at < to; at += COPIED_BYTES) {
     const pieces = await readFile(engine, source, at, Math.min(COPIED_BYTES, to - at))
-    await writersTurn(engine, ensureFork(engine, target))
+    await writersTurn(engine)
     stageWrite(engine, target, targetOffset + at - from, Buffer.concat(pieces), { keepTime: true })
   }
 }

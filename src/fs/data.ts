@@ -252,7 +252,7 @@ async function writeSlowly(
     if (request.killPrivileges) await dropPrivileges(context, view.ino, request.caller)
     // The rest of a block that is written in part must be known.
     if (mustCount(engine, view.ino)) await countHoles(engine, view.ino)
-    if (view.shadow !== undefined) await writersTurn(engine, view.shadow)
+    await writersTurn(engine)
     try {
       writeNow(context, view, request)
     } catch (error) {

@@ -98,6 +98,9 @@ export function rangeOf(
   if (isSameFile && Math.abs(firstOffset - secondOffset) < wholeBytes) {
     throw new FsError('EINVAL', 'The ranges overlap')
   }
+  if (isSameFile && toEnd && lengthBytes > 0) {
+    throw new FsError('EINVAL', 'A file has one end, which two ranges of it cannot both reach to')
+  }
   if (!toEnd) return { lengthBytes, writtenOnly: writtenOnly ? lengthBytes : 0 }
   const sizes = { first: firstOffset + secondLeft, second: secondOffset + firstLeft }
   return { lengthBytes, sizes, writtenOnly: writtenOnly ? keptBytes(firstLeft, secondLeft) : 0 }

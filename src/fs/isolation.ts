@@ -150,13 +150,13 @@ function handlesOf(context: FsContext, file: FileState, caller?: Caller): readon
   return []
 }
 
-/** What a process has staged of a file. */
+/** What a process has staged of a file itself: what closed handles have left is nobody's. */
 export function forksOf(
   context: FsContext,
   file: FileState,
   caller?: Caller,
 ): readonly ShadowFork[] {
-  return viewsOf(context, file, caller).flatMap(({ shadow }) => shadow ?? [])
+  return handlesOf(context, file, caller).flatMap(({ view }) => view.shadow ?? [])
 }
 
 /**

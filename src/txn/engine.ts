@@ -43,6 +43,8 @@ export class Engine {
   readonly clock: () => bigint
   readonly inodes: Inodes
   readonly versions: Versions
+  /** Writes of staged blocks of any file that have not returned; none of them rejects. */
+  readonly spillsUnderWay = new Set<Promise<void>>()
   private readonly sharedClock: SharedClock
   private readonly inodeCounter: InodeCounter
   private stageCount = 0

@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts'
 import { resolveBlock } from './resolve.ts'
 import type { FileState } from './shadow-fork.ts'
 import { writersTurn } from './spill.ts'
-import { ensureFork, stageWrite } from './stage.ts'
+import { stageWrite } from './stage.ts'
 
 /** Zeros that are staged in one go. */
 const ZEROS = Buffer.alloc(256 * BLOCK_SIZE)
@@ -22,14 +22,13 @@ export async function stageFill(
   end: number,
 ): Promise<void> {
   assertSpace(engine, file, offset, end)
-  const fork = ensureFork(engine, file)
   const endBlock = Math.ceil(end / BLOCK_SIZE)
   for (let from = Math.floor(offset / BLOCK_SIZE); from < endBlock;) {
     const count = holeLength(engine, file, from, Math.min(endBlock, from + 256))
     if (count > 0) {
       const start = from * BLOCK_SIZE
       const length = Math.min(count * BLOCK_SIZE, end - start)
-      await writersTurn(engine, fork)
+      await writersTurn(engine)
       const options = { isFill: true, keepTime: true }
       stageWrite(engine, file, start, ZEROS.subarray(0, length), options)
     }

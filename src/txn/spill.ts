@@ -14,9 +14,12 @@ const copies = new AlignedPool()
 /** Bytes on their way to the disk, over all files; writers wait beyond the limit. */
 const UNDER_WAY_BYTES_MAX = 32 * 1024 * 1024
 
+/** Pages that share a buffer on their way to the disk: each buffer takes much more than it holds. */
+const COPIED_PAGES_MAX = 256
+
 /**
  * Starts writing whole blocks at a file block. `release` gives `data`'s memory back; without it the
- * data is copied. Throws FsError ENOSPC, and then nothing is staged.
+ * data is copied. Throws FsError ENOSPC or ENOMEM, and then nothing is staged.
  */
 export function spillRun(
   engine: Engine,
@@ -25,69 +28,93 @@ export function spillRun(
   data: Uint8Array,
   release?: () => void,
 ): void {
-  try {
-    engine.store.allocator.reserve(data.length / BLOCK_SIZE)
-  } catch (error) {
-    release?.()
-    throw error
+  const isOwned = release !== undefined && data.byteOffset % BLOCK_SIZE === 0
+  if (isOwned) {
+    reserveOr(release, engine, data.length / BLOCK_SIZE)
+    spillReserved(engine, fork, (at) => fileBlock + at, data, release)
+    return
   }
-  spillReserved(engine, fork, fileBlock, data, release)
+  try {
+    const copy = copies.acquire(data.length)
+    const giveBack = (): void => {
+      copies.release(copy)
+    }
+    reserveOr(giveBack, engine, data.length / BLOCK_SIZE)
+    copy.set(data)
+    spillReserved(engine, fork, (at) => fileBlock + at, copy, giveBack)
+  } finally {
+    release?.()
+  }
 }
 
-/** The same for blocks that are set aside. Cannot fail. */
+function reserveOr(giveBack: () => void, engine: Engine, count: number): void {
+  try {
+    engine.store.allocator.reserve(count)
+  } catch (error) {
+    giveBack()
+    throw error
+  }
+}
+
+/**
+ * Starts writing blocks that are set aside, next to each other on the disk wherever they are in the file.
+ * Cannot fail. `release` gives `data`'s memory back.
+ */
 function spillReserved(
   engine: Engine,
   fork: ShadowFork,
-  fileBlock: number,
+  fileBlockAt: (index: number) => number,
   data: Uint8Array,
-  release?: () => void,
+  release: () => void,
 ): void {
   const count = data.length / BLOCK_SIZE
-  const copy =
-    release === undefined || data.byteOffset % BLOCK_SIZE !== 0 ? copyOf(data) : undefined
-  const owned = copy ?? data
   const writes: Promise<void>[] = []
   for (let done = 0; done < count;) {
     const run = engine.store.allocator.allocate(count - done)
-    const part = owned.subarray(done * BLOCK_SIZE, (done + run.count) * BLOCK_SIZE)
+    const part = data.subarray(done * BLOCK_SIZE, (done + run.count) * BLOCK_SIZE)
     for (let i = 0; i < run.count; i++) {
       const block = part.subarray(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
-      stageSpilled(engine, fork, fileBlock + done + i, run.start + i, crc32c(block))
+      stageSpilled(engine, fork, fileBlockAt(done + i), run.start + i, crc32c(block))
     }
     writes.push(writeRun(engine, run, part))
     done += run.count
   }
   const settled = Promise.allSettled(writes).then(() => {
-    if (copy === undefined) release?.()
-    else copies.release(copy)
+    release()
     fork.writesUnderWay.delete(settled)
+    engine.spillsUnderWay.delete(settled)
   })
-  if (copy !== undefined) release?.()
   fork.writesUnderWay.add(settled)
+  engine.spillsUnderWay.add(settled)
 }
 
 /**
  * Moves all pages of a fork to the disk, in file order and next to each other. A page that has a
- * block set aside takes that one; only the others need new ones. Throws FsError ENOSPC.
+ * block set aside takes that one; only the others need new ones. Throws FsError ENOSPC or ENOMEM; pages
+ * are either moved or as before then.
  */
 export function spillPages(engine: Engine, fork: ShadowFork): void {
-  const fileBlocks = [...fork.pages.keys()].toSorted((a, b) => a - b)
-  let i = 0
-  while (i < fileBlocks.length) {
-    const start = fileBlocks[i] ?? 0
-    const run: StagedPage[] = []
-    while (fileBlocks[i + run.length] === start + run.length) {
-      const page = fork.pages.get(start + run.length)
-      if (page === undefined) break
-      run.push(page)
-    }
-    engine.store.allocator.reserve(run.filter((page) => !page.reserved).length)
-    for (const [at, { data }] of run.entries()) {
-      fork.pages.set(start + at, { data, reserved: false })
-    }
-    spillReserved(engine, fork, start, Buffer.concat(run.map(({ data }) => data)))
-    i += run.length
+  const pages = [...fork.pages].toSorted(([a], [b]) => a - b)
+  for (let i = 0; i < pages.length; i += COPIED_PAGES_MAX) {
+    spillSome(engine, fork, pages.slice(i, i + COPIED_PAGES_MAX))
   }
+}
+
+function spillSome(
+  engine: Engine,
+  fork: ShadowFork,
+  pages: readonly (readonly [fileBlock: number, page: StagedPage])[],
+): void {
+  const copy = copies.acquire(pages.length * BLOCK_SIZE)
+  const giveBack = (): void => {
+    copies.release(copy)
+  }
+  reserveOr(giveBack, engine, pages.filter(([, { reserved }]) => !reserved).length)
+  for (const [i, [fileBlock, { data }]] of pages.entries()) {
+    copy.set(data, i * BLOCK_SIZE)
+    fork.pages.set(fileBlock, { data, reserved: false })
+  }
+  spillReserved(engine, fork, (at) => pages[at]?.[0] ?? 0, copy, giveBack)
 }
 
 /** Drops a page that something newer replaces. */
@@ -143,10 +170,10 @@ export function freeStaged(engine: Engine, fork: ShadowFork, run: Run): void {
   })
 }
 
-/** Resolves when the disk has caught up enough for a writer to go on. */
-export async function writersTurn(engine: Engine, fork: ShadowFork): Promise<void> {
-  while (bytesUnderWay(engine) > UNDER_WAY_BYTES_MAX && fork.writesUnderWay.size > 0) {
-    await Promise.race(fork.writesUnderWay)
+/** Resolves when the disk has caught up enough for a writer to go on, whosever writes it waits for. */
+export async function writersTurn(engine: Engine): Promise<void> {
+  while (bytesUnderWay(engine) > UNDER_WAY_BYTES_MAX && engine.spillsUnderWay.size > 0) {
+    await Promise.race(engine.spillsUnderWay)
   }
 }
 
@@ -181,10 +208,4 @@ async function writeRun(engine: Engine, run: Run, data: Uint8Array): Promise<voi
   } finally {
     engine.store.writesUnderWay.delete(write)
   }
-}
-
-function copyOf(data: Uint8Array): Buffer {
-  const copy = copies.acquire(data.length)
-  copy.set(data)
-  return copy
 }

@@ -115,6 +115,22 @@ test('to the end of both, sizes change places too', TIMEOUT, async () => {
   await assertSound(device.image())
 })
 
+test('within one file nothing is exchanged to the end', TIMEOUT, async () => {
+  const opened = await v.freshFilesystem()
+  const { fs, device } = opened
+  const file = await fileOf(fs, 'a', content(1, 2 * BLOCK))
+  for (const [firstOffset, secondOffset] of [
+    [2 * BLOCK, BLOCK],
+    [BLOCK, 2 * BLOCK],
+  ] as const) {
+    await refuses('EINVAL', async () =>
+      exchange(opened, file, file, { ...swapped, firstOffset, secondOffset }),
+    )
+  }
+  assert.ok(content(1, 2 * BLOCK).equals(await v.contentOf(fs, file.ino)))
+  await assertSound(device.image())
+})
+
 test('FILE1_WRITTEN leaves out where the first file has holes', TIMEOUT, async () => {
   const opened = await v.freshFilesystem()
   const { fs, device } = opened

@@ -197,6 +197,22 @@ test('what closed handles have left can be dropped by anybody', TIMEOUT, async (
   assert.equal(await getXattr(fs, ino, 'user.atomic'), '1')
 })
 
+test(
+  'stat shows what is published to who has staged nothing, also of what was left',
+  TIMEOUT,
+  async () => {
+    const { fs } = await v.freshFilesystem()
+    const ino = await isolatedFile(fs, 'old')
+    await setXattr(fs, ino, 'user.atomic.onclose', 'keep')
+    await fs.setAttributes(ino, { size: 100 })
+    assert.equal(await isStaged(fs, ino), true)
+    for (const pid of [1, 2]) {
+      assert.equal((await fs.getAttributes(ino, { ...v.CALLER, pid })).size, 3)
+    }
+    assert.equal(await text(fs, ino), 'old')
+  },
+)
+
 test('the death of a writer drops what it has staged and nothing else', TIMEOUT, async () => {
   const { fs, processes } = await v.freshFilesystem()
   const ino = await isolatedFile(fs, '0123456789')

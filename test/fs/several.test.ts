@@ -150,6 +150,16 @@ test('publishing one file of a group publishes all of them', TIMEOUT, async () =
   assert.deepEqual(await afterKill(opened, all), ['2nd a', 'new b', 'new c', 'old other'])
 })
 
+test('a commit of a folder publishes the groups of the files that it names', TIMEOUT, async () => {
+  const opened = await v.freshFilesystem()
+  const { fs } = opened
+  const files = await Promise.all(['a', 'b', 'c', 'd'].map(async (name) => stagedFile(fs, name)))
+  const inos = files.map(({ ino }) => ino)
+  for (const ino of inos.slice(0, 3)) await setXattr(fs, ino, 'user.atomic.group', 'g')
+  await commit(fs, v.ROOT, 'a', 'b')
+  assert.deepEqual(await afterKill(opened, inos), ['new a', 'new b', 'new c', 'old d'])
+})
+
 test('a group is of one owner, and of atomic files', TIMEOUT, async () => {
   const opened = await v.freshFilesystem()
   const { fs } = opened
