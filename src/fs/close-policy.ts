@@ -93,7 +93,8 @@ export async function onRelease(context: FsContext, handle: OpenFile): Promise<v
     await publishClosed(context, file)
     return
   }
-  if (handle.closeOrder === 0) context.files.noteClose(handle)
+  // A mapping goes on after the close, and ends now.
+  if (handle.closeOrder === 0 || handle.mappedBy !== undefined) context.files.noteClose(handle)
   const end = context.files.noteEnd(handle, hasDied(context, handle))
   // Another one that is being closed has published already what was there when it began.
   if (context.files.isWritten(file)) return
