@@ -233,7 +233,7 @@ export class VolumeView {
     try {
       this.replayed = replayer(this.device.ring, this.marker, this.mark, (ops) => {
         // What is salvaged may be in the index already, and later commits with it.
-        this.applyCommit(ops, salvage === undefined ? new CommitCheck() : undefined)
+        this.applyCommit(ops, salvage === undefined)
       })
     } catch (error) {
       if (!(error instanceof FsError)) throw error
@@ -243,11 +243,12 @@ export class VolumeView {
   }
 
   /** A commit that recovery would refuse is told to the sink, and what it leads to can be looked at. */
-  private applyCommit(ops: readonly Op[], check: CommitCheck | undefined): void {
+  private applyCommit(ops: readonly Op[], isVerified: boolean): void {
     const blockAt = (place: MapPlace): number => this.replay.blockAt(place)
+    const check = isVerified ? new CommitCheck(blockAt) : undefined
     for (const op of ops) {
       checkOp(op, this.device.blocks.blockCount)
-      check?.note(op, blockAt)
+      check?.note(op)
       this.replay.apply(op)
     }
     try {

@@ -6,7 +6,15 @@ import { BLOCK_SIZE, type BlockNo } from '../device/device.ts'
 import { FsError } from '../errors.ts'
 import { type Ino, decodeInode } from './inode.ts'
 import { inodeKey, pendingMapKey } from './keys.ts'
-import { type MoveOp, type Op, type VacateOp, blockCountOf } from './ops.ts'
+import {
+  type MoveOp,
+  type Op,
+  type PageOp,
+  type RemapOp,
+  type ShareOp,
+  type VacateOp,
+  blockCountOf,
+} from './ops.ts'
 
 /** A block of a file, as one generation of its map has it. */
 export interface MapPlace {
@@ -19,9 +27,7 @@ export interface MapPlace {
 interface Mapped {
   readonly ino: Ino
   readonly generation: number
-  /** Behind the last file block. */
-  endBlock: number
-  hasPage: boolean
+  readonly ops: (PageOp | RemapOp | ShareOp | MoveOp)[]
 }
 
 export class CommitCheck {
@@ -29,9 +35,15 @@ export class CommitCheck {
   private last: Mapped | undefined
   /** How many more places have a block than before, by moves alone. */
   private readonly moved = new Map<BlockNo, number>()
+  private readonly blockAt: (place: MapPlace) => BlockNo
 
-  /** Takes note of an operation before it is applied; `blockAt` is what a map has until then. */
-  note(op: Op, blockAt: (place: MapPlace) => BlockNo): void {
+  /** `blockAt` is the block that a map has by now, 0 for a hole. */
+  constructor(blockAt: (place: MapPlace) => BlockNo) {
+    this.blockAt = blockAt
+  }
+
+  /** Takes note of an operation before it is applied. */
+  note(op: Op): void {
     switch (op.type) {
       case 'put':
       case 'del':
@@ -39,16 +51,16 @@ export class CommitCheck {
       case 'drop':
         return
       case 'vacate':
-        this.noteMove(op, blockAt)
+        this.noteMove(op)
         return
       case 'move':
-        this.noteMove(op, blockAt)
-        this.noteMapped(op, blockCountOf(op), false)
+        this.noteMove(op)
+        this.opsOf(op).push(op)
         return
       case 'page':
       case 'remap':
       case 'share':
-        this.noteMapped(op, blockCountOf(op), op.type === 'page')
+        this.opsOf(op).push(op)
     }
   }
 
@@ -61,53 +73,58 @@ export class CommitCheck {
       const what = count > 0 ? 'leaves no other place' : 'comes to no other place'
       if (count !== 0) throw impossible(`block ${block} is moved and ${what}`)
     }
-    for (const mapped of this.mapped.values()) checkMapped(mapped, get)
+    for (const mapped of this.mapped.values()) this.checkMapped(mapped, get)
   }
 
-  private noteMove(op: MoveOp | VacateOp, blockAt: (place: MapPlace) => BlockNo): void {
+  private noteMove(op: MoveOp | VacateOp): void {
     const { ino, generation } = op
     for (let i = 0; i < blockCountOf(op); i++) {
-      const old = blockAt({ ino, generation, fileBlock: op.fileBlock + i })
+      const old = this.blockAt({ ino, generation, fileBlock: op.fileBlock + i })
       const block = op.type === 'move' ? op.block + i : 0
       if (old !== 0) this.moved.set(old, (this.moved.get(old) ?? 0) - 1)
       if (block !== 0) this.moved.set(block, (this.moved.get(block) ?? 0) + 1)
     }
   }
 
-  private noteMapped(place: MapPlace, count: number, isPage: boolean): void {
-    if (count === 0) return
-    const { ino, generation, fileBlock } = place
-    const mapped = this.entry(ino, generation)
-    mapped.endBlock = Math.max(mapped.endBlock, fileBlock + count)
-    mapped.hasPage ||= isPage
-  }
-
   /** Operations of one file stand together. */
-  private entry(ino: Ino, generation: number): Mapped {
-    if (this.last?.ino === ino && this.last.generation === generation) return this.last
-    const key = `${ino}.${generation}`
-    this.last = this.mapped.get(key) ?? { ino, generation, endBlock: 0, hasPage: false }
-    this.mapped.set(key, this.last)
-    return this.last
+  private opsOf({ ino, generation }: MapPlace): Mapped['ops'] {
+    if (this.last?.ino !== ino || this.last.generation !== generation) {
+      const key = `${ino}.${generation}`
+      this.last = this.mapped.get(key) ?? { ino, generation, ops: [] }
+      this.mapped.set(key, this.last)
+    }
+    return this.last.ops
   }
-}
 
-/** A map that is pending belongs to no content yet, and its pages would go to blocks that do. */
-function checkMapped(
-  { ino, generation, endBlock, hasPage }: Mapped,
-  get: (key: string) => Uint8Array | undefined,
-): void {
-  // First, because the inode need not be readable then.
-  if (!hasPage && get(pendingMapKey(ino, generation)) !== undefined) return
-  const body = get(inodeKey(ino))
-  if (body === undefined) throw impossible(`inode ${ino} is mapped and does not exist`)
-  const inode = decodeInode(ino, body)
-  if (inode.mapGeneration !== generation) {
-    const own = `its own is ${inode.mapGeneration}`
-    throw impossible(`generation ${generation} of inode ${ino} is mapped, and ${own}`)
+  /** A map that is pending belongs to no content yet, and its pages would go to blocks that do. */
+  private checkMapped(
+    { ino, generation, ops }: Mapped,
+    get: (key: string) => Uint8Array | undefined,
+  ): void {
+    const hasPage = ops.some(({ type }) => type === 'page')
+    // First, because the inode need not be readable then.
+    if (!hasPage && get(pendingMapKey(ino, generation)) !== undefined) return
+    const body = get(inodeKey(ino))
+    if (body === undefined) throw impossible(`inode ${ino} is mapped and does not exist`)
+    const { mapGeneration, size } = decodeInode(ino, body)
+    if (mapGeneration !== generation) {
+      const own = `its own is ${mapGeneration}`
+      throw impossible(`generation ${generation} of inode ${ino} is mapped, and ${own}`)
+    }
+    const endBlock = Math.ceil(size / BLOCK_SIZE)
+    const isBehind = ops.some((op) => this.mapsFrom(endBlock, op))
+    if (isBehind) throw impossible(`inode ${ino} is mapped behind its end at ${size}`)
   }
-  if (endBlock <= Math.ceil(inode.size / BLOCK_SIZE)) return
-  throw impossible(`inode ${ino} is mapped behind its end at ${inode.size}`)
+
+  /** What an exchange publishes before it may be at the other file in the end. */
+  private mapsFrom(endBlock: number, op: Mapped['ops'][number]): boolean {
+    const { ino, generation } = op
+    const end = op.fileBlock + blockCountOf(op)
+    for (let fileBlock = Math.max(op.fileBlock, endBlock); fileBlock < end; fileBlock++) {
+      if (this.blockAt({ ino, generation, fileBlock }) !== 0) return true
+    }
+    return false
+  }
 }
 
 function impossible(what: string): FsError {

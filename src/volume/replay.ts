@@ -29,16 +29,16 @@ export function replay(
 }
 
 function applyCommit(store: Store, ops: readonly Op[], counter: InodeCounter): void {
-  const check = new CommitCheck()
   const blockAt = ({ ino, generation, fileBlock }: MapPlace): number =>
     store.maps.get(ino, generation).block(fileBlock)
+  const check = new CommitCheck(blockAt)
   for (const op of ops) {
     checkOp(op, store.device.blocks.blockCount)
     if (op.type === 'put' && op.key.startsWith('I')) {
       counter.next = Math.max(counter.next, u64FromKey(op.key, 1) + 1)
     }
     store.prepare(op, new Map())
-    check.note(op, blockAt)
+    check.note(op)
     store.apply(op)
   }
   check.finish((key) => store.metadata.get(key))
