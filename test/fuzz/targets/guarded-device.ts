@@ -6,7 +6,15 @@
 import { BLOCK_SIZE, type Blocks, type Device, type Ring } from '../../../src/device/device.ts'
 import { type DeviceImage, MemoryDevice } from '../../../src/device/memory-device.ts'
 import { GROUP_BLOCKS } from '../../../src/store/bitmap.ts'
-import { bitmapKey, sharesKey, u32FromKey, u64FromKey } from '../../../src/store/keys.ts'
+import { decodeInode } from '../../../src/store/inode.ts'
+import {
+  bitmapKey,
+  inodeKey,
+  pendingMapKey,
+  sharesKey,
+  u32FromKey,
+  u64FromKey,
+} from '../../../src/store/keys.ts'
 import { LEAF_BLOCKS, decodeLeaf } from '../../../src/store/leaf.ts'
 import { openValue } from '../../../src/store/metadata.ts'
 import { SHARES_BLOCKS, decodeShares } from '../../../src/store/shares.ts'
@@ -15,7 +23,7 @@ import { refusable } from '../kit/target.ts'
 export interface Owners {
   /** The inode of each block that one place of one file has. */
   readonly byBlock: ReadonlyMap<number, number>
-  /** Blocks that more places have than are counted. Two generations at one place are one. */
+  /** Blocks that more places have than are counted. Own and pending maps have one place. */
   readonly doubles: ReadonlySet<number>
   /** Blocks that a map has and the bitmap shows as free: who trusts the bitmap gives them away. */
   readonly strays: ReadonlySet<number>
@@ -43,15 +51,29 @@ function placesOf(index: Index): Map<number, Map<string, number>> {
   for (const [key, value] of index) {
     if (!key.startsWith('E') || key.length !== 17) continue
     const leaf = refusable(() => decodeLeaf(openValue(key, value)))
-    const [ino, leafIndex] = [u64FromKey(key, 1), u32FromKey(key, 13)]
+    const [ino, generation, leafIndex] = [
+      u64FromKey(key, 1),
+      u32FromKey(key, 9),
+      u32FromKey(key, 13),
+    ]
+    const map = isKnown(index, ino, generation) ? `${ino}` : `${ino}.${generation}`
     for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
       const block = leaf?.block(slot) ?? 0
       if (block === 0) continue
       const owners = places.get(block) ?? new Map<string, number>()
-      places.set(block, owners.set(`${ino} ${leafIndex * LEAF_BLOCKS + slot}`, ino))
+      places.set(block, owners.set(`${map} ${leafIndex * LEAF_BLOCKS + slot}`, ino))
     }
   }
   return places
+}
+
+/** Whether a file has this generation of a map, or is getting or losing it. */
+function isKnown(index: Index, ino: number, generation: number): boolean {
+  if (index.has(pendingMapKey(ino, generation))) return true
+  const value = index.get(inodeKey(ino))
+  if (value === undefined) return false
+  const inode = refusable(() => decodeInode(ino, openValue(inodeKey(ino), value)))
+  return inode?.mapGeneration === generation
 }
 
 function isUsed(index: Index, block: number): boolean {
