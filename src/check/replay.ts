@@ -7,6 +7,7 @@ import type { Bitmap } from '../store/bitmap.ts'
 import { leafKey, u64FromKey } from '../store/keys.ts'
 import { LEAF_BLOCKS, Leaf, encodeLeaf } from '../store/leaf.ts'
 import type { Op } from '../store/ops.ts'
+import type { MapPlace } from '../store/commit-check.ts'
 
 export class Replay {
   /** Bodies, or null for a deleted key. Leaves are among them once `finish` was called. */
@@ -104,7 +105,7 @@ export class Replay {
   }
 
   /** Returns the block that was there. */
-  private map(place: Place, index: number, block: BlockNo, checksum: number): BlockNo {
+  private map(place: MapPlace, index: number, block: BlockNo, checksum: number): BlockNo {
     const old = this.set(place, index, block, checksum)
     if (old === block) return old
     this.free(old)
@@ -123,7 +124,15 @@ export class Replay {
     this.pages.delete(block)
   }
 
-  private set(place: Place, index: number, block: BlockNo, checksum: number): BlockNo {
+  /** The block that a place of a map has by now; 0 for a hole. */
+  blockAt({ ino, generation, fileBlock }: MapPlace): BlockNo {
+    const key = leafKey(ino, generation, Math.floor(fileBlock / LEAF_BLOCKS))
+    const leaf = this.leaves.get(key) ?? this.loadLeaf(key)
+    if (leaf !== undefined) this.leaves.set(key, leaf)
+    return leaf?.block(fileBlock % LEAF_BLOCKS) ?? 0
+  }
+
+  private set(place: MapPlace, index: number, block: BlockNo, checksum: number): BlockNo {
     const fileBlock = place.fileBlock + index
     const key = leafKey(place.ino, place.generation, Math.floor(fileBlock / LEAF_BLOCKS))
     let leaf = this.leaves.get(key)
@@ -135,10 +144,4 @@ export class Replay {
     }
     return leaf.set(fileBlock % LEAF_BLOCKS, block, checksum)
   }
-}
-
-interface Place {
-  readonly ino: number
-  readonly generation: number
-  readonly fileBlock: number
 }

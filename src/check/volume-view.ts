@@ -19,6 +19,7 @@ import {
 import { type Leaf, decodeLeaf } from '../store/leaf.ts'
 import { type Marker, decodeMarker } from '../store/marker.ts'
 import { openValue } from '../store/metadata.ts'
+import { CommitCheck, type MapPlace } from '../store/commit-check.ts'
 import { type Op, checkOp } from '../store/ops.ts'
 import { SHARES_BLOCKS, decodeShares } from '../store/shares.ts'
 import { type Superblock, checkFeatures, chooseSuperblock } from '../store/superblock.ts'
@@ -58,12 +59,15 @@ export class VolumeView {
     this.replay = new Replay(this.bitmap, this.shares, (key) => this.loadLeaf(key))
   }
 
-  /** Throws FsError EINVAL where there is no superblock that this program can read. */
+  /**
+   * With `salvage` records are found in another way than by recovery, and as far as possible applied.
+   * Throws FsError EINVAL where there is no superblock that this program can read.
+   */
   static async open(
     device: Device,
     name: string,
     sink: Sink,
-    replayer: Replayer = replayAsRecovery,
+    salvage?: Replayer,
   ): Promise<VolumeView> {
     const superblock = chooseSuperblock(name, readSuperblocks(device))
     checkFeatures(name, superblock)
@@ -71,7 +75,7 @@ export class VolumeView {
     view.marker = view.decode(MARKER_KEY, view.stored(MARKER_KEY), decodeMarker)
     await view.loadBitmap()
     await view.loadShares()
-    view.replayRecords(replayer)
+    view.replayRecords(salvage)
     return view
   }
 
@@ -224,11 +228,12 @@ export class VolumeView {
     this.bitmap.loadGroup(groupIndex, body)
   }
 
-  private replayRecords(replayer: Replayer): void {
+  private replayRecords(salvage: Replayer | undefined): void {
+    const replayer = salvage ?? replayAsRecovery
     try {
-      this.replayed = replayer(this.device.ring, this.marker, this.mark, (op) => {
-        checkOp(op, this.device.blocks.blockCount)
-        this.replay.apply(op)
+      this.replayed = replayer(this.device.ring, this.marker, this.mark, (ops) => {
+        // What is salvaged may be in the index already, and later commits with it.
+        this.applyCommit(ops, salvage === undefined)
       })
     } catch (error) {
       if (!(error instanceof FsError)) throw error
@@ -236,14 +241,31 @@ export class VolumeView {
     }
     this.replay.finish()
   }
+
+  /** A commit that recovery would refuse is told to the sink, and what it leads to can be looked at. */
+  private applyCommit(ops: readonly Op[], isVerified: boolean): void {
+    const blockAt = (place: MapPlace): number => this.replay.blockAt(place)
+    const check = isVerified ? new CommitCheck(blockAt) : undefined
+    for (const op of ops) {
+      checkOp(op, this.device.blocks.blockCount)
+      check?.note(op)
+      this.replay.apply(op)
+    }
+    try {
+      check?.finish((key) => this.get(key))
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error
+      this.sink('F4', 'error', `the ring cannot be replayed: ${error.message}`)
+    }
+  }
 }
 
-/** Applies records of the ring. */
+/** Applies commits of the ring. */
 export type Replayer = (
   ring: Ring,
   marker: Marker | undefined,
   volume: number,
-  apply: (op: Op) => void,
+  apply: (ops: readonly Op[]) => void,
 ) => Replayed | undefined
 
 const replayAsRecovery: Replayer = (ring, marker, volume, apply) =>

@@ -28,12 +28,12 @@ export interface Replayed {
   readonly damage: string | undefined
 }
 
-/** Applies the ring's records behind the marker, in order. */
+/** Applies the ring's commits behind the marker, in order. */
 export function replayRing(
   ring: Ring,
   marker: Marker,
   volume: number,
-  apply: (op: Op) => void,
+  apply: (ops: readonly Op[]) => void,
 ): Replayed {
   let { commitSeq, ringPosition: position } = marker
   let recordCount = 0
@@ -46,7 +46,7 @@ export function replayRing(
     )
     const last = records.at(-1)
     if (last === undefined) break
-    for (const { ops } of records) for (const op of ops) apply(op)
+    apply(records.flatMap(({ ops }) => ops))
     commitSeq = last.header.commitSeq
     position = last.header.position + last.blockCount
     recordCount += records.length

@@ -30,7 +30,7 @@ export function salvageRing(
   ring: Ring,
   marker: Pick<Marker, 'commitSeq' | 'ringPosition' | 'epoch'> | undefined,
   volume: number,
-  apply: (op: Op) => void,
+  apply: (ops: readonly Op[]) => void,
 ): SalvagedRing {
   const places = latestPlaces(ring, marker?.epoch ?? 0, volume)
   const headers = [...places.values()]
@@ -48,7 +48,7 @@ export function salvageRing(
     const records = nextCommit(read, commitSeq + 1, position)
     const last = records.at(-1)
     if (last === undefined) break
-    for (const { ops } of records) for (const op of ops) apply(op)
+    apply(records.flatMap(({ ops }) => ops))
     commitSeq = last.header.commitSeq
     epoch = last.header.epoch
     position = last.header.position + last.blockCount

@@ -133,7 +133,8 @@ export class Reaper {
     const { metadata, maps } = this.engine.store
     // Only on a damaged volume: what has a name is not freed.
     if (inode !== undefined && inode.nlink > 0) return true
-    if (inode !== undefined && inode.blockCount > 0) {
+    // Its size bounds what it maps; of an orphan that a crash left, the count does not.
+    if (inode !== undefined && Math.max(inode.size, inode.blockCount) > 0) {
       this.orphanMap ??= new MapRelease(this.engine, ino, inode.mapGeneration)
       if (await this.orphanMap.step()) return false
     }

@@ -10,7 +10,7 @@ import type { ByteRanges } from './byte-ranges.ts'
 import type { Engine } from './engine.ts'
 import { readFileBlock } from './resolve.ts'
 import { FileState, type ShadowFork } from './shadow-fork.ts'
-import { dropSpilled, spillPages } from './spill.ts'
+import { dropPage, dropSpilled, spillPages } from './spill.ts'
 import { pagesMax } from './stage.ts'
 import type { Version } from './versions.ts'
 
@@ -67,9 +67,21 @@ function merge(engine: Engine, file: FileState, fork: ShadowFork, base: Version)
   }
   putMerged(engine, fork, merged)
   const { size, mtimeNs, commitSeq } = engine.inodes.get(file.ino)
-  if (!changesSize(fork, base)) fork.size = size
+  if (!changesSize(fork, base)) {
+    fork.size = size
+    dropBehindEnd(engine, fork)
+  }
   if (fork.mtimeNs < mtimeNs) fork.mtimeNs = mtimeNs
   fork.baseSeq = commitSeq
+}
+
+/** Space that was staged where somebody else has cut the file off since: nothing was written there. */
+function dropBehindEnd(engine: Engine, fork: ShadowFork): void {
+  const end = Math.ceil(fork.size / BLOCK_SIZE)
+  for (const fileBlock of fork.pages.keys()) if (fileBlock >= end) dropPage(engine, fork, fileBlock)
+  for (const { fileBlock } of fork.spilledEntries()) {
+    if (fileBlock >= end) dropSpilled(engine, fork, fileBlock)
+  }
 }
 
 function isStaged(fork: ShadowFork, fileBlock: number): boolean {

@@ -1,6 +1,7 @@
 /** Isolated files: what each handle sees, what merges and what is refused, and how handles end. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { checkVolume } from '../../src/check/check-volume.ts'
 import { MemoryDevice } from '../../src/device/memory-device.ts'
 import type { Filesystem } from '../../src/fs/filesystem.ts'
 import * as v from '../support/volume.ts'
@@ -135,6 +136,23 @@ test('a size that came back after a cut counts as a change', TIMEOUT, async () =
   await writeText(fs, second, 'x', 7)
   await fs.fsync(first)
   await refuses('EBUSY', async () => fs.fsync(second))
+})
+
+test('space that a handle has asked for goes with what another one cuts off', TIMEOUT, async () => {
+  const opened = await v.freshFilesystem()
+  const { fs, device } = opened
+  const ino = await isolatedFile(fs, 'content')
+  await fs.setAttributes(ino, { size: 20 * 4096 })
+  const [first, second] = [await openFile(fs, ino), await openFile(fs, ino)]
+  await fs.allocate(first, 0, 2 * 4096, 18 * 4096)
+  await writeText(fs, first, 'C')
+  await fs.setAttributes(ino, { size: 2 * 4096, fh: second })
+  await fs.fsync(second)
+  await fs.fsync(first)
+  assert.equal((await stat(fs, ino)).size, 2 * 4096)
+  const report = await checkVolume(new MemoryDevice(device.image()), 'test', { data: true })
+  assert.deepEqual(report.findings, [])
+  assert.equal(await afterKill(opened, ino), `Content${'\0'.repeat(2 * 4096 - 7)}`)
 })
 
 test('appending goes to the end of what the handle sees', TIMEOUT, async () => {

@@ -40,9 +40,11 @@ function put(name: string, blocks = 1): Op {
 function replay(device: Device, commitSeq = 0, ringPosition = 0) {
   const marker: Marker = { commitSeq, ringPosition, epoch: EPOCH, blockCount: 1, freeCount: 1, nextIno: 2, clean: false } // prettier-ignore
   const keys: string[] = []
-  const found = replayRing(device.ring, marker, VOLUME, (op) => {
-    assert.ok(op.type === 'put')
-    keys.push(op.key)
+  const found = replayRing(device.ring, marker, VOLUME, (ops) => {
+    for (const op of ops) {
+      assert.ok(op.type === 'put')
+      keys.push(op.key)
+    }
   })
   return { ...found, keys }
 }

@@ -2,6 +2,8 @@
 import { type DeviceImage, MemoryDevice, emptyImage } from '../../../src/device/memory-device.ts'
 import type { Filesystem } from '../../../src/fs/filesystem.ts'
 import { VOLUME_KEY } from '../../../src/store/keys.ts'
+import { exchangeLocked } from '../../../src/txn/exchange.ts'
+import { lockAll } from '../../../src/txn/lock.ts'
 import { withBody, withSuperblockFields } from '../../check/edit-image.ts'
 import { Random } from '../../support/random.ts'
 import * as v from '../../support/volume.ts'
@@ -77,7 +79,29 @@ async function fillRing(fs: Filesystem, inos: ReadonlyMap<string, number>): Prom
   await fs.write(gone.fh, v.writeRequest(0, Buffer.alloc(9000, 5)))
   await fs.fsync(gone.fh)
   await fs.unlink(v.ROOT, 'gone')
+  await addClone(fs, inos.get('a') ?? 0)
+  await exchangeFirst(fs, inos.get('quiet/one') ?? 0, inos.get('file') ?? 0)
   await fs.context.engine.journal.flush()
+}
+
+/** A file that shares two blocks with another. */
+async function addClone(fs: Filesystem, ino: number): Promise<void> {
+  const { fh } = await fs.open(ino, 0, v.CALLER)
+  const clone = await v.createFile(fs, v.ROOT, 'clone')
+  const range = { fh, offset: 0, targetFh: clone.fh, targetOffset: 0, lengthBytes: 8192 }
+  await fs.copyRange(range)
+  await fs.fsync(clone.fh)
+  await fs.release(clone.fh)
+  await fs.release(fh)
+}
+
+/** Exchanges the first blocks of two files. */
+async function exchangeFirst({ context }: Filesystem, ...inos: [number, number]): Promise<void> {
+  const [first, second] = [context.files.file(inos[0]), context.files.file(inos[1])]
+  const exchange = { first, second, firstBlock: 0, secondBlock: 0, count: 1, writtenOnly: 0 }
+  const unlock = await lockAll([first, second])
+  await exchangeLocked(context.engine, exchange, { soon: false, also: () => undefined })
+  unlock()
 }
 
 /** The same in each process, for it is in inputs. */
