@@ -23,7 +23,7 @@ export const folders: Group = (context) =>
       ours: await chunks(sides, 'makeEmptyFiles', ours('many')),
       below: await chunks(sides, 'makeEmptyFiles', below('many')),
     }
-    const memory = mounted.memoryBytes('VmRSS') / MIB
+    const memory = mounted.memoryBytes('RssAnon') / MIB
     const lookups = await compareLookups(sides, count)
     const listings = await list(sides)
     const removed = {
@@ -45,7 +45,7 @@ export const folders: Group = (context) =>
         name: `memory of the daemon when the kernel knows all of them`,
         unit: 'MiB',
         ours: [memory],
-        bounds: boundsOf({ must: 400 }),
+        bounds: boundsOf({ must: 350 }),
       },
       {
         name: `lookup in a folder of ${many}, nothing cached`,

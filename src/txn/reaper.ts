@@ -194,7 +194,8 @@ export class Reaper {
     const listed = await metadata.scan(pendingMapKey(ino, 0).slice(0, 9))
     const pending = listed.filter(([key]) => isWellFormed(key))
     for (const [key] of pending) await releaseMap(this.engine, ino, u32FromKey(key, 9), undefined)
-    const xattrs = await metadata.scan(xattrGroup(ino))
+    const hasXattrs = inode === undefined || (inode.flags & INODE_HAS_XATTRS) !== 0
+    const xattrs = hasXattrs ? await metadata.scan(xattrGroup(ino)) : []
     while (!this.engine.hasRoom) await this.engine.room()
     const change = this.engine.begin()
     for (const [key] of xattrs.slice(0, XATTRS_PER_STEP)) change.removeXattr(ino, key.slice(9))
