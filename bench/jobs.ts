@@ -13,6 +13,7 @@ import {
   stampPage,
 } from './pages.ts'
 import { commitFiles, makeAtomicFiles } from './many-files.ts'
+import { listFolder, lookUpFiles, makeEmptyFiles, removeEmptyFiles } from './many-names.ts'
 import { commitRows } from './batch-sqlite.ts'
 import { prepareDatabase, updateRows } from './sqlite.ts'
 
@@ -258,6 +259,10 @@ export const JOBS = {
   makeAtomicFiles,
   commitFiles,
   commitRows,
+  makeEmptyFiles,
+  removeEmptyFiles,
+  lookUpFiles,
+  listFolder,
 } as const
 
 export type Jobs = typeof JOBS

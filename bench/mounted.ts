@@ -78,8 +78,8 @@ export class Mounted {
     live.delete(this.path)
   }
 
-  /** Resident memory of the daemon, now or at its highest. */
-  memoryBytes(which: 'VmRSS' | 'VmHWM'): number {
+  /** Resident memory of the daemon, now, without mapped files, or at its highest. */
+  memoryBytes(which: 'VmRSS' | 'RssAnon' | 'VmHWM'): number {
     return field(`/proc/${this.#daemon.pid}/status`, which) * 1024
   }
 

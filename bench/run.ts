@@ -9,6 +9,7 @@ import process from 'node:process'
 import { type Figure, verdictOf } from './figures.ts'
 import { commits } from './groups/commits.ts'
 import { files, replace } from './groups/files.ts'
+import { folders } from './groups/folders.ts'
 import { fragments } from './groups/fragments.ts'
 import type { Group } from './groups/group.ts'
 import { isolation } from './groups/isolation.ts'
@@ -29,6 +30,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
   fragments,
   replace,
   files,
+  folders,
   together,
   sqlite,
   'sqlite-batch': sqliteBatch,

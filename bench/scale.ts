@@ -14,6 +14,8 @@ export interface Scale {
   readonly countedCommits: number
   readonly extentCount: number
   readonly fileCount: number
+  /** Entries of one large folder. */
+  readonly entryCount: number
   readonly sqliteUpdates: number
   /** Free space that the run needs. */
   readonly spaceBytes: number
@@ -30,6 +32,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     countedCommits: 8192,
     extentCount: 1_000_000,
     fileCount: 2000,
+    entryCount: 1_000_000,
     sqliteUpdates: 2000,
     spaceBytes: 10 * GIB,
   },
@@ -43,6 +46,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     countedCommits: 2048,
     extentCount: 100_000,
     fileCount: 2000,
+    entryCount: 100_000,
     sqliteUpdates: 500,
     spaceBytes: 2 * GIB,
   },
@@ -57,6 +61,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     countedCommits: 64,
     extentCount: 2000,
     fileCount: 50,
+    entryCount: 2000,
     sqliteUpdates: 20,
     spaceBytes: GIB / 2,
   },

@@ -67,3 +67,14 @@ function hasCrc32c(value: unknown): value is { crc32c: Crc } {
 
 /** CRC-32C of bytes, continued from the checksum `seed` of what precedes them. */
 export const crc32c: Crc = nativeCrc32c() ?? portableCrc32c()
+
+const BYTE_TABLE = makeTables()[0]
+
+/** The same of a byte string's characters: keys are short, and bytes of them would have to be made. */
+export function crc32cOfText(text: string): number {
+  let crc = -1
+  for (let i = 0; i < text.length; i++) {
+    crc = at(BYTE_TABLE, (crc ^ text.charCodeAt(i)) & 0xff) ^ (crc >>> 8)
+  }
+  return ~crc >>> 0
+}

@@ -21,12 +21,13 @@ export class AccessTimes {
     this.isOff = isOff
   }
 
-  /** An inode was read; returns whether that changes its time. */
+  /** An inode was read; returns whether that changes its time. Requires: it was got in this tick. */
   touch(inode: Inode): boolean {
     if ((inode.flags & INODE_NO_ACCESS_TIME) !== 0) return false
     if (this.isOff || !isDue(inode, this.engine.clock())) return false
     inode.atimeNs = this.engine.clock()
     this.touched.add(inode.ino)
+    this.engine.inodes.keep(inode.ino)
     return true
   }
 
@@ -44,6 +45,7 @@ export class AccessTimes {
       for (const ino of all.slice(i, i + BATCH)) {
         this.touched.delete(ino)
         if (this.engine.inodes.find(ino) !== undefined) change.noteAccess(ino)
+        this.engine.inodes.unkeep(ino)
       }
       if (!change.isEmpty) this.engine.commit(change)
     }

@@ -123,12 +123,13 @@ async function truncateFirst(
   const inode = context.engine.inodes.get(ino)
   if (!isFile(inode)) throw new FsError('EINVAL', `Cannot truncate inode ${ino}: it is not a file`)
   const isNamed = rest.fh === undefined
-  if (isIsolated(inode) && isNamed) {
+  const ownsSize = isIsolated(inode)
+  if (ownsSize && isNamed) {
     await whenClosed(context, ino)
     await truncateByName(context, ino, size)
   } else {
     const file = isNamed ? context.files.file(ino) : viewOf(context, rest.fh)
-    if (!isIsolated(inode) && size === currentSize(context.engine, file)) {
+    if (!ownsSize && size === currentSize(context.engine, file)) {
       // truncate(2) by name leaves the kernel's own idea of the times alone then, so ours too.
       const changed = isNamed ? {} : { mtime: 'now' as const }
       return changeRest(context, ino, { ...changed, ...rest }, caller)
@@ -140,7 +141,7 @@ async function truncateFirst(
   context.kernelAttributes.changed(ino, { size, ...mtimeOf(rest) })
   const answer = await changeRest(context, ino, rest, caller)
   // The kernel takes the size that it is answered, and each handle has its own.
-  return isIsolated(inode) ? { ...answer, size } : answer
+  return ownsSize ? { ...answer, size } : answer
 }
 
 const mtimeOf = ({ mtime }: AttributeChanges): { mtimeNs?: bigint } =>

@@ -98,7 +98,6 @@ export async function setControl(
   caller?: Caller,
 ): Promise<void> {
   const value = raw.trimEnd()
-  const inode = context.engine.inodes.get(ino)
   if (name === SCRUB_NAME) {
     // Also of a volume that is read-only.
     setScrub(context, ino, value, caller)
@@ -107,6 +106,7 @@ export async function setControl(
   context.engine.health.assertWritable()
   assertAlive(context, ino)
   await whenClosed(context, ino)
+  const inode = context.engine.inodes.get(ino)
   switch (name) {
     case 'user.atomic':
       await setAtomic(context, inode, value)
@@ -267,15 +267,17 @@ async function rollbackFile(context: FsContext, inode: Inode, caller?: Caller): 
   )
 }
 
-async function describeState(context: FsContext, inode: Inode, caller?: Caller): Promise<string> {
-  const open = context.files.find(inode.ino)
+async function describeState(context: FsContext, before: Inode, caller?: Caller): Promise<string> {
+  const { ino } = before
+  const open = context.files.find(ino)
   // A close does not wait for its discard, so this is how to learn that it is over, and seen to be.
   await open?.discarding?.catch(() => undefined)
   // Bytes that only the kernel has yet are staged too, as far as a program can tell.
-  if (open !== undefined && context.files.writerCount(open) > 0 && !isIsolated(inode)) {
-    await context.kernel.invalidate(inode.ino)
+  if (open !== undefined && context.files.writerCount(open) > 0 && !isIsolated(before)) {
+    await context.kernel.invalidate(ino)
   }
-  const file = context.files.find(inode.ino)
+  const inode = context.engine.inodes.get(ino)
+  const file = context.files.find(ino)
   const views =
     file === undefined ? [] : isIsolated(inode) ? viewsOf(context, file, caller) : [file]
   const forks = views.flatMap(({ shadow }) => shadow ?? [])

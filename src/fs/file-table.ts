@@ -2,8 +2,8 @@
 import { FsError } from '../errors.ts'
 import type { Ino } from '../store/inode.ts'
 import { FileState, type Transaction } from '../txn/shadow-fork.ts'
+import type { Listing } from './listing.ts'
 import {
-  type DirectoryEntry,
   type FileHandle,
   OPEN_ACCMODE,
   OPEN_NOATIME,
@@ -69,7 +69,7 @@ export function assertWriter({ fh, isWriter }: OpenFile): void {
 export interface OpenDirectory {
   readonly ino: Ino
   /** The listing, from when it was begun. */
-  entries: readonly DirectoryEntry[] | undefined
+  entries: Listing | undefined
   /** Names that have been taken out of the directory since, or now lead elsewhere. */
   readonly touched: Set<string>
 }

@@ -304,7 +304,7 @@ export class Filesystem implements FilesystemOperations {
     return xattrs.setXattr(this.context, ino, name, value, flags, setter)
   }
 
-  listXattr(ino: Ino, caller?: Caller): Promise<readonly string[]> {
+  listXattr(ino: Ino, caller?: Caller): Awaitable<readonly string[]> {
     return xattrs.listXattr(this.context, ino, caller)
   }
 
@@ -328,6 +328,7 @@ export class Filesystem implements FilesystemOperations {
    */
   async writeBack(): Promise<void> {
     const { engine, files, accessTimes } = this.context
+    engine.store.maps.trim()
     for (const ino of await accessTimes.commit()) evict(this.context, ino)
     const errors: unknown[] = []
     for (const file of files.staged()) {

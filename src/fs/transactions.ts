@@ -74,7 +74,7 @@ async function begin(
   assertNotOthers(handle)
   if (!view.isIsolated) await kernel.writeBack(view.ino)
   // Others may want their fsync of that to mean something while this transaction is open.
-  const isOrdinary = !isAtomic(inode)
+  const isOrdinary = !isAtomic(engine.inodes.get(view.ino))
   if (isOrdinary && view.shadow !== undefined) await publish(engine, view, { soon: false })
   if (handle.beginner?.pid !== pid) handle.beginner = { pid, process: processes.processOf(pid) }
   const unlock = await view.lock.acquire()

@@ -186,8 +186,9 @@ export class TreeClone {
     const change = engine.begin()
     const passed: Ino[] = []
     let count = 0
-    for (const entry of entries.slice(at)) {
-      if (sizeOf(change) > STEP_BYTES_MAX) break
+    for (let index = at; index < entries.length; index++) {
+      const entry = entries[index]
+      if (entry === undefined || sizeOf(change) > STEP_BYTES_MAX) break
       const source = this.sourceOf(directory, entry)
       if (isFile(source) && !this.files.isSettled(source)) break
       passed.push(entry.ino, this.addEntry(change, directory, entry))

@@ -91,14 +91,24 @@ export function setXattr(
 
 const isTrusted = (name: string): boolean => name.startsWith(TRUSTED)
 
-export async function listXattr(
+export function listXattr(
   context: FsContext,
   ino: Ino,
   caller?: Caller,
-): Promise<readonly string[]> {
+): Awaitable<readonly string[]> {
   const inode = context.engine.inodes.get(ino)
   const controls = listControls(inode)
-  if ((inode.flags & INODE_HAS_XATTRS) === 0) return controls
+  return (inode.flags & INODE_HAS_XATTRS) === 0
+    ? controls
+    : listStored(context, ino, controls, caller)
+}
+
+async function listStored(
+  context: FsContext,
+  ino: Ino,
+  controls: readonly string[],
+  caller?: Caller,
+): Promise<readonly string[]> {
   const prefix = xattrGroup(ino)
   const stored = await context.engine.store.metadata.scan(prefix)
   const names = stored.map(([key]) => key.slice(prefix.length))

@@ -10,6 +10,9 @@ import { ScrubTimer } from './scrub.ts'
 /** After this long everything that was answered is durable. */
 const WRITE_BACK_MS = 5000
 
+/** How long files without any content may wait for others to be freed with. */
+const GATHER_MS = 20
+
 export class Background {
   private readonly filesystem: Filesystem
   private readonly log: Logger
@@ -76,7 +79,8 @@ export class Background {
     const { reaper, engine } = this.filesystem.context
     do {
       await new Promise<void>((resolve) => {
-        setImmediate(resolve)
+        if (reaper.isUrgent) setImmediate(resolve)
+        else setTimeout(resolve, GATHER_MS)
       })
       if (this.stopped || engine.health.failed) return
     } while (await this.reapStep(reaper))

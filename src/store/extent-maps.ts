@@ -12,6 +12,9 @@ import { type Metadata, sealValue } from './metadata.ts'
 /** Leaves kept in memory beyond which unchanged ones are dropped: about 45 MB. */
 const CACHED_LEAVES_MAX = 65_536
 
+/** Maps kept in memory beyond which empty ones are dropped, too. */
+const CACHED_FILES_MAX = 65_536
+
 /** Leaves of one map remembered as absent. */
 const ABSENT_LEAVES_MAX = 1024
 
@@ -103,6 +106,8 @@ export class ExtentMaps {
   private readonly byFile = new Map<Ino, ExtentMap[]>()
   private readonly dirty = new Map<Leaf, string>()
   private cachedCount = 0
+  /** Whether leaves that count as unchanged are not in the index yet. */
+  private isCaptured = false
 
   constructor(metadata: Metadata) {
     this.metadata = metadata
@@ -165,6 +170,7 @@ export class ExtentMaps {
 
   /** Takes the changed leaves for a checkpoint; changes from now on belong to the next one. */
   capture(): IndexOp[] {
+    this.isCaptured = true
     const operations: IndexOp[] = []
     for (const [leaf, key] of this.dirty) {
       leaf.dirty = false
@@ -178,9 +184,15 @@ export class ExtentMaps {
     return operations
   }
 
-  /** The captured leaves are in the index, so unchanged ones may be dropped when there are many. */
+  /** The captured leaves are in the index. */
   release(): void {
-    if (this.cachedCount <= CACHED_LEAVES_MAX) return
+    this.isCaptured = false
+    this.trim()
+  }
+
+  /** Drops unchanged leaves, and maps without any, when there are many. */
+  trim(): void {
+    if (this.isCaptured || this.holds(1)) return
     for (const [ino, generations] of this.byFile) {
       for (const map of generations) {
         for (const [leafIndex, leaf] of map.leaves) {
@@ -190,8 +202,15 @@ export class ExtentMaps {
         }
       }
       if (generations.every((map) => map.leaves.size === 0)) this.byFile.delete(ino)
-      if (this.cachedCount <= CACHED_LEAVES_MAX / 2) return
+      if (this.holds(0.5)) return
     }
+  }
+
+  /** Whether no more is in memory than this part of what may be. */
+  private holds(part: number): boolean {
+    return (
+      this.cachedCount <= CACHED_LEAVES_MAX * part && this.byFile.size <= CACHED_FILES_MAX * part
+    )
   }
 
   /** Forgets the map of a file that is gone. Requires: nothing of it is mapped. */

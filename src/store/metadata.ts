@@ -7,7 +7,7 @@
  * its own on reading.
  */
 import { ByteReader } from '../bytes.ts'
-import { crc32c } from '../crc32c.ts'
+import { crc32c, crc32cOfText } from '../crc32c.ts'
 import type { Index, IndexOp } from '../device/device.ts'
 import { FsError, invariant } from '../errors.ts'
 import { GROUP_LENGTH, prefixEnd } from './keys.ts'
@@ -19,7 +19,7 @@ const VALUE_HEADER_SIZE = 5
 type Layer = Map<string, Map<string, Uint8Array | null>>
 
 function valueChecksum(key: string, value: Uint8Array): number {
-  return crc32c(value.subarray(4), crc32c(Buffer.from(key, 'latin1')))
+  return crc32c(value.subarray(4), crc32cOfText(key))
 }
 
 /** Wraps a body as it stands in the index. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { crc32c, portableCrc32c } from '../../src/crc32c.ts'
+import { crc32c, crc32cOfText, portableCrc32c } from '../../src/crc32c.ts'
 import { RUN } from './arbitraries.ts'
 
 const portable = portableCrc32c()
@@ -41,6 +41,14 @@ test('crc32c() of two parts continues from the first', RUN, () => {
     fc.property(fc.uint8Array(), fc.nat(), (bytes, cut) => {
       const at = cut % (bytes.length + 1)
       assert.equal(crc32c(bytes.subarray(at), crc32c(bytes.subarray(0, at))), crc32c(bytes))
+    }),
+  )
+})
+
+test('crc32cOfText() is that of the bytes which the characters stand for', RUN, () => {
+  fc.assert(
+    fc.property(fc.uint8Array(), (bytes) => {
+      assert.equal(crc32cOfText(Buffer.from(bytes).toString('latin1')), crc32c(bytes))
     }),
   )
 })
