@@ -3,7 +3,7 @@
  * maps that truncations replaced. Owns no timer: the session calls `step`, and so do tests. Every
  * step is a commit, and the orphan key stays until the last one, so a crash only means going on.
  */
-import { INODE_HAS_XATTRS, type Ino } from '../store/inode.ts'
+import { INODE_HAS_XATTRS, type Ino, type Inode } from '../store/inode.ts'
 import { isWellFormed, pendingMapKey, u32FromKey, u64FromKey, xattrGroup } from '../store/keys.ts'
 import type { Engine } from './engine.ts'
 import { Queue } from './queue.ts'
@@ -156,8 +156,8 @@ export class Reaper {
   /** Whether an orphan has neither blocks nor attributes; there may be other maps of it still. */
   private isPlain(ino: Ino): boolean {
     const inode = this.engine.inodes.find(ino)
-    if (inode === undefined) return false
-    return inode.nlink === 0 && inode.blockCount === 0 && (inode.flags & INODE_HAS_XATTRS) === 0
+    if (inode === undefined || inode.nlink > 0 || mayMap(inode)) return false
+    return (inode.flags & INODE_HAS_XATTRS) === 0
   }
 
   /** Frees such orphans in one commit, up to the first that has other maps; resolves with how many. */
@@ -187,8 +187,7 @@ export class Reaper {
     const { metadata, maps } = this.engine.store
     // Only on a damaged volume: what has a name is not freed.
     if (inode !== undefined && inode.nlink > 0) return true
-    // Its size bounds what it maps; of an orphan that a crash left, the count does not.
-    if (inode !== undefined && Math.max(inode.size, inode.blockCount) > 0) {
+    if (inode !== undefined && mayMap(inode)) {
       this.orphanMap ??= new MapRelease(this.engine, ino, inode.mapGeneration)
       if (await this.orphanMap.step()) return false
     }
@@ -217,4 +216,9 @@ export class Reaper {
 function countWhile(inos: readonly Ino[], isSo: (ino: Ino) => boolean): number {
   const end = inos.findIndex((ino) => !isSo(ino))
   return end < 0 ? inos.length : end
+}
+
+/** A file's size bounds what it maps; of an orphan that a crash left, the count does not. */
+function mayMap({ size, blockCount }: Inode): boolean {
+  return size > 0 || blockCount > 0
 }
