@@ -1,5 +1,6 @@
 /** The command line of a campaign. */
 import { parseArgs } from 'node:util'
+import { numberOf } from '../support/command-line.ts'
 import { testSeed } from '../support/random.ts'
 import type { Target } from './kit/target.ts'
 
@@ -13,8 +14,14 @@ export interface CampaignPlan {
   readonly withCoverage: boolean
 }
 
-const USAGE =
-  'npm run fuzz -- [TARGET...] [--minutes M] [--inputs N] [--seed N] [--jobs J] [--no-coverage]'
+export const USAGE = `usage: npm run fuzz -- [TARGET...] [options]
+
+  --minutes M    how long in all; 10 by default
+  --inputs N     ends a target after so many inputs
+  --seed N       which inputs
+  --jobs J       processes; 2 by default
+  --no-coverage  does not measure which code inputs reach
+  --help`
 
 /** Targets are named whole or by how they begin. Throws what to tell the user. */
 export function parsePlan(parameters: readonly string[], all: readonly Target[]): CampaignPlan {
@@ -31,10 +38,10 @@ export function parsePlan(parameters: readonly string[], all: readonly Target[])
   })
   return {
     targets: chooseTargets(positionals, all),
-    seed: number('seed', values.seed),
-    minutes: number('minutes', values.minutes),
-    inputs: values.inputs === undefined ? Infinity : number('inputs', values.inputs),
-    jobs: Math.max(1, number('jobs', values.jobs)),
+    seed: numberOf('seed', values.seed),
+    minutes: numberOf('minutes', values.minutes),
+    inputs: values.inputs === undefined ? Infinity : numberOf('inputs', values.inputs),
+    jobs: Math.max(1, numberOf('jobs', values.jobs)),
     withCoverage: !values['no-coverage'],
   }
 }
@@ -44,13 +51,7 @@ function chooseTargets(names: readonly string[], all: readonly Target[]): readon
   for (const name of names) {
     if (all.some((target) => target.name.startsWith(name))) continue
     const known = all.map((target) => target.name).join(', ')
-    throw new Error(`Cannot fuzz "${name}": the targets are ${known}\n${USAGE}`)
+    throw new Error(`Cannot fuzz "${name}": the targets are ${known}`)
   }
   return all.filter((target) => names.some((name) => target.name.startsWith(name)))
-}
-
-function number(name: string, text: string): number {
-  const value = Number(text)
-  if (text !== '' && Number.isFinite(value) && value >= 0) return value
-  throw new Error(`Cannot use --${name}=${text}: it takes a number\n${USAGE}`)
 }

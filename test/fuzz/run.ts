@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { Random } from '../support/random.ts'
 import { type SliceResult, runSlice } from './kit/supervise.ts'
 import type { Target } from './kit/target.ts'
-import { type CampaignPlan, parsePlan } from './options.ts'
+import { readCommandLine } from '../support/command-line.ts'
+import { type CampaignPlan, parsePlan, USAGE } from './options.ts'
 import { Totals, storeFinding } from './report.ts'
 import { TARGETS } from './targets/all.ts'
 
@@ -97,5 +98,5 @@ class Runner {
   }
 }
 
-const plan = parsePlan(process.argv.slice(2), TARGETS)
+const plan = readCommandLine(USAGE, (parameters) => parsePlan(parameters, TARGETS))
 process.exit((await new Runner(plan).run()) ? 0 : 1)

@@ -7,7 +7,8 @@ import process from 'node:process'
 import { Random, testSeed } from '../support/random.ts'
 import { judgeCalls } from './calls-campaign.ts'
 import { recordMakingCalls, recordWorkloadCalls } from './calls-recording.ts'
-import { type CampaignSettings, readSettings } from './command-line.ts'
+import { readCommandLine } from '../support/command-line.ts'
+import { type CampaignSettings, USAGE, readSettings } from './command-line.ts'
 import { judgeDisk } from './disk-campaign.ts'
 import { recordMaking, recordWorkload } from './disk-recording.ts'
 import { judgeMakingCalls, judgeMakingOnDisk } from './make-campaign.ts'
@@ -75,7 +76,7 @@ async function run(settings: CampaignSettings): Promise<Report> {
   return report
 }
 
-const settings = readSettings(process.argv.slice(2), testSeed())
+const settings = readCommandLine(USAGE, (parameters) => readSettings(parameters, testSeed()))
 process.stdout.write(`seed ${settings.seed}\n`)
 const report = await run(settings)
 for (const line of report.lines()) process.stdout.write(`${line}\n`)

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { numberOf } from '../support/command-line.ts'
 import { testSeed } from '../support/random.ts'
 
 export interface SoakOptions {
@@ -16,9 +17,14 @@ export interface SoakOptions {
 
 const DEFAULTS = { gapMs: [500, 8000], roundCount: 1, calmShare: 0.25 } as const
 
-const USAGE = 'npm run soak -- [--minutes M] [--seed N] [--keep]'
+export const USAGE = `usage: npm run soak -- [options]
 
-/** Reads the command line. Throws an Error that says what is wrong with it. */
+  --minutes M  how long; 5 by default, and for the growth of the daemon at least 12
+  --seed N     what is done; when programs get there it does not repeat
+  --keep       keeps the volume, the notes and the log even if nothing is wrong
+  --help`
+
+/** Reads the command line. Throws TypeError with what is wrong with it. */
 export function parseSoakOptions(parameters: readonly string[]): SoakOptions {
   const { values } = parseArgs({
     args: [...parameters],
@@ -30,14 +36,8 @@ export function parseSoakOptions(parameters: readonly string[]): SoakOptions {
   })
   return {
     ...DEFAULTS,
-    minutes: positive('minutes', values.minutes),
-    seed: positive('seed', values.seed),
+    minutes: numberOf('minutes', values.minutes),
+    seed: numberOf('seed', values.seed),
     keep: values.keep,
   }
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text)
-  if (value > 0) return value
-  throw new Error(`--${name} takes a number, not "${text}"; usage: ${USAGE}`)
 }

@@ -5,11 +5,12 @@
  *
  * Ends with 1 when anything was wrong; volume and notes are kept then.
  */
-import { parseSoakOptions } from './options.ts'
+import { readCommandLine } from '../support/command-line.ts'
+import { USAGE, parseSoakOptions } from './options.ts'
 import { isGood, reportLines } from './report.ts'
 import { Soak } from './soak.ts'
 
-const options = parseSoakOptions(process.argv.slice(2))
+const options = readCommandLine(USAGE, parseSoakOptions)
 process.stdout.write(`soak: ${options.minutes} minutes, --seed ${options.seed}\n`)
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
