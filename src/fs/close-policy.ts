@@ -43,7 +43,7 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
     if (file.shadow !== undefined) await publish(context.engine, file, { soon: false })
     return
   }
-  handle.lastClose = closeKind(context, caller.pid)
+  handle.lastClose = isFinished(context, handle) ? 'clean' : closeKind(context, caller.pid)
   handle.isFlushed = true
   context.files.noteClose(handle)
   if (handle.view !== file) {
@@ -57,6 +57,21 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
   if (handle.lastClose === 'clean' || file.shadow === undefined) return
   if (await isStillWritten(context, handle)) return
   await discard(context, file, 'its last writer died')
+}
+
+/**
+ * Whether all that is staged was closed in order through another handle, whose RELEASE is late: who closes
+ * this one has added nothing, so that his death takes nothing away.
+ */
+function isFinished({ files }: FsContext, handle: OpenFile): boolean {
+  const { file, view } = handle
+  if (view !== file || file.shadow === undefined) return false
+  const { stageSeq } = file.shadow
+  const isClosed = ({ isFlushed, lastClose, mappedBy }: OpenFile): boolean =>
+    isFlushed && lastClose === 'clean' && mappedBy === undefined
+  return files
+    .writers(file)
+    .some((other) => other !== handle && isClosed(other) && other.closedSeq === stageSeq)
 }
 
 /**

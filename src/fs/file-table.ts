@@ -48,6 +48,8 @@ export interface OpenFile {
   isFlushed: boolean
   /** When the last one was: counts the closes of all handles. 0 before. */
   closeOrder: number
+  /** What was staged of the file by then, as `ShadowFork.stageSeq`; undefined: nothing. */
+  closedSeq: number | undefined
   /** The thread that has opened it; 0 if it has no number here. */
   readonly openedBy: number
   /** Whether what its RELEASE is to do has been done. */
@@ -188,6 +190,7 @@ export class FileTable {
       lastClose: 'clean',
       isFlushed: false,
       closeOrder: 0,
+      closedSeq: undefined,
       openedBy,
       isGivenUp: false,
       isReleasing: false,
@@ -213,6 +216,7 @@ export class FileTable {
   /** A descriptor of a handle is closed: all that were closed before were closed earlier. */
   noteClose(handle: OpenFile): void {
     handle.closeOrder = ++this.closeCount
+    handle.closedSeq = handle.file.shadow?.stageSeq
   }
 
   /** A writer has ended; returns how the one did that was closed last. */
