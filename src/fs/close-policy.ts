@@ -67,11 +67,13 @@ function isFinished({ files }: FsContext, handle: OpenFile): boolean {
   const { file, view } = handle
   if (view !== file || file.shadow === undefined) return false
   const { stageSeq } = file.shadow
-  const isClosed = ({ isFlushed, lastClose, mappedBy }: OpenFile): boolean =>
-    isFlushed && lastClose === 'clean' && mappedBy === undefined
   return files
     .writers(file)
     .some((other) => other !== handle && isClosed(other) && other.closedSeq === stageSeq)
+}
+
+function isClosed({ isFlushed, lastClose, mappedBy }: OpenFile): boolean {
+  return isFlushed && lastClose === 'clean' && mappedBy === undefined
 }
 
 /**

@@ -4,7 +4,7 @@ import { mounted } from './support/mount.ts'
 import { python, startPython } from './support/run.ts'
 import { testOnEach } from './support/transports.ts'
 
-const TEST = { timeout: 30_000 }
+const TEST = { timeout: 90_000 }
 
 const PROGRAM = `
 path, old_size, new_size, round_count, is_mapped = sys.argv[1], *map(int, sys.argv[2:])
