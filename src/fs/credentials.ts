@@ -64,7 +64,8 @@ export function mapHas(map: string, ownMap: string, id: number): boolean {
   if (map === ownMap) return true
   return map.split('\n').some((line) => {
     const [, first, count] = line.trim().split(/ +/).map(Number)
-    return first !== undefined && count !== undefined && id >= first && id < first + count
+    if (first === undefined || count === undefined || !(first >= 0)) return false
+    return id >= first && id < first + count
   })
 }
 
