@@ -43,9 +43,12 @@ export async function onFlush(context: FsContext, handle: OpenFile, caller: Call
     if (file.shadow !== undefined) await publish(context.engine, file, { soon: false })
     return
   }
-  handle.lastClose = isFinished(context, handle) ? 'clean' : closeKind(context, caller.pid)
+  const isNothingNew = isFinished(context, handle)
+  handle.lastClose = isNothingNew ? 'clean' : closeKind(context, caller.pid)
   handle.isFlushed = true
   context.files.noteClose(handle)
+  // Who has added nothing says nothing of it either.
+  if (!isNothingNew) handle.closedSeq = file.shadow?.stageSeq
   if (handle.view !== file) {
     onIsolatedFlush(context, handle)
     return

@@ -48,7 +48,7 @@ export interface OpenFile {
   isFlushed: boolean
   /** When the last one was: counts the closes of all handles. 0 before. */
   closeOrder: number
-  /** What was staged of the file by then, as `ShadowFork.stageSeq`; undefined: nothing. */
+  /** What it was closed in order with, as `ShadowFork.stageSeq`; undefined: nothing of its own. */
   closedSeq: number | undefined
   /** The thread that has opened it; 0 if it has no number here. */
   readonly openedBy: number
@@ -216,7 +216,7 @@ export class FileTable {
   /** A descriptor of a handle is closed: all that were closed before were closed earlier. */
   noteClose(handle: OpenFile): void {
     handle.closeOrder = ++this.closeCount
-    handle.closedSeq = handle.file.shadow?.stageSeq
+    handle.closedSeq = undefined
   }
 
   /** A writer has ended; returns how the one did that was closed last. */

@@ -82,8 +82,11 @@ export class FakeProcesses implements Processes {
     return Promise.resolve(this.holding.has(pid))
   }
 
-  hasWriter(): Promise<boolean> {
-    return Promise.resolve(this.otherWriter)
+  /** Whether a process has a file open for writing; the same for all files unless a test knows better. */
+  isWritten: (ino: number) => boolean = () => this.otherWriter
+
+  hasWriter(ino: number): Promise<boolean> {
+    return Promise.resolve(this.isWritten(ino))
   }
 
   /** Of threads that /proc shows to the filesystem. */
@@ -100,8 +103,8 @@ export class FakeProcesses implements Processes {
     return this.isMapped
   }
 
-  mayHaveWriter(_ino: number, likely: readonly number[]): Promise<boolean> {
-    return Promise.resolve(this.otherWriter || likely.some((pid) => !this.closed.has(pid)))
+  mayHaveWriter(ino: number, likely: readonly number[]): Promise<boolean> {
+    return Promise.resolve(this.isWritten(ino) || likely.some((pid) => !this.closed.has(pid)))
   }
 
   isThere(pid: number): boolean {

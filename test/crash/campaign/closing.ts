@@ -1,13 +1,15 @@
 /**
  * How handles end: closes, RELEASEs, exits and deaths, as the kernel tells of them, and what each
  * does to what is staged, as semantics.md has it: an ordinary file is published by each of them; an
- * atomic one is settled when its last handle is released, by how that was closed. A death drops what
- * is staged at once if nobody else has the file open for writing.
+ * atomic one is settled when its last handle is released, by how the one was closed that was closed last.
+ * A death drops what is staged at once if nobody else has the file open for writing, unless all of it was
+ * closed in order before, and only the RELEASE is on its way.
  */
 import { CALLER } from '../../support/volume.ts'
 import { handle as openHandle, publishing } from '../file-steps.ts'
 import { isAtomicNode } from '../model.ts'
 import { abandon } from '../transaction-steps.ts'
+import { capture } from '../content-steps.ts'
 import { type Kernel, deliverNode } from './kernel.ts'
 
 export type End = 'running' | 'exited' | 'died'
@@ -25,8 +27,9 @@ export async function closeDescriptor(kernel: Kernel, name: string, end: End): P
   const isMapping = world.handlesOf(handle.node).some(({ mapper }) => mapper === process)
   if (isMapping) processes.mapping.add(pid)
   else processes.mapping.delete(pid)
-  const isOpen = world.handlesOf(handle.node).some(({ holders }) => holders.size > 0)
-  processes.otherWriter = isOpen
+  const isWritten = world
+    .handlesOf(handle.node)
+    .some(({ holders, mapper }) => holders.size > 0 || mapper !== undefined)
   const isHolding = world.handlesOf(handle.node).some(({ holders }) => holders.has(process))
   if (isHolding) processes.holding.add(pid)
   else processes.holding.delete(pid)
@@ -35,16 +38,34 @@ export async function closeDescriptor(kernel: Kernel, name: string, end: End): P
     giveUp(kernel, name, ino)
   }
   const flush = (): unknown => session.fs.flush(fh, { ...CALLER, pid })
-  kernel.ends.set(name, end)
+  const isFinished = wasClosedBefore(kernel, name, ino)
+  kernel.noteEnd(name, isFinished ? 'running' : end)
+  kernel.closedWith.delete(name)
   if (!isAtomicNode(session.oracle.live, ino)) {
     await publishBy(kernel, ino, flush)
     return
   }
   await flush()
-  const isLast = !isOpen && world.handlesOf(handle.node).length === 1
-  if (end !== 'died' || !isLast) return
+  const content = end === 'died' || isFinished ? undefined : capture(session, ino)
+  if (content !== undefined) kernel.closedWith.set(name, content)
+  if (end !== 'died' || isWritten || isFinished) return
   giveUp(kernel, name, ino)
   session.staged.delete(ino)
+}
+
+/** Whether what is staged is what another handle was closed with in order, which is not released yet. */
+function wasClosedBefore(
+  { session, world, closedWith }: Kernel,
+  name: string,
+  ino: number,
+): boolean {
+  const content = session.staged.get(ino)
+  return (
+    content !== undefined &&
+    [...closedWith].some(
+      ([other, closed]) => other !== name && closed === content && world.isUnused(other),
+    )
+  )
 }
 
 /** A transaction ends with its handle. */
@@ -63,7 +84,8 @@ export async function release(kernel: Kernel, name: string): Promise<void> {
   session.canceled.delete(name)
   const run = (): unknown => session.fs.release(fh)
   const policy = live.nodes.get(ino)?.xattrs.get('user.atomic.onclose') ?? 'publish'
-  const isDropped = kernel.ends.get(name) === 'died' || policy === 'discard'
+  const end = kernel.noteRelease(name, world.handle(name).node)
+  const isDropped = end === 'died' || policy === 'discard'
   if (!isAtomicNode(live, ino) || (isLast && !isDropped && policy === 'publish')) {
     await publishBy(kernel, ino, run)
   } else {
@@ -72,14 +94,15 @@ export async function release(kernel: Kernel, name: string): Promise<void> {
   }
   session.handles.delete(name)
   world.handles.delete(name)
-  kernel.ends.delete(name)
 }
 
 export async function unmap(kernel: Kernel, name: string): Promise<void> {
   const { session, world } = kernel
   await deliverNode(kernel, openHandle(session, name).ino)
   world.handle(name).mapper = undefined
-  if (world.isUnused(name)) await release(kernel, name)
+  if (!world.isUnused(name)) return
+  kernel.noteEnd(name, 'running')
+  await release(kernel, name)
 }
 
 /** A process ends: its mappings go first, then its descriptors. */
@@ -104,7 +127,7 @@ async function endMapping(kernel: Kernel, name: string, pid: number, end: End): 
   const count = await deliverNode(kernel, openHandle(session, name).ino)
   world.handle(name).mapper = undefined
   if (!world.isUnused(name)) return
-  kernel.ends.set(name, end)
+  kernel.noteEnd(name, end)
   // By the time of RELEASE it may be gone without a trace; it was seen when it wrote back.
   if (count > 0) session.processes.states.set(pid, 'unknown')
   await release(kernel, name)

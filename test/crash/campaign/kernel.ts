@@ -17,8 +17,14 @@ export class Kernel {
   readonly world: World
   /** Dirty pages, by the handle that they will come through. */
   readonly dirty = new Map<string, DirtyRange[]>()
-  /** How each handle's last descriptor, or the mapping behind it, went. */
+  /** How each handle's last descriptor, or the mapping behind it, went; the last one that did is last. */
   readonly ends = new Map<string, End>()
+  /** What was staged when a handle was closed in order. */
+  readonly closedWith = new Map<string, Buffer>()
+  /** How that handle of a node has ended, of those that are released, that was closed last. */
+  readonly released = new Map<number, { readonly order: number; readonly end: End }>()
+  private readonly orders = new Map<string, number>()
+  private endCount = 0
   /** Inodes that the kernel keeps a reference to, from when it made them. */
   readonly known = new Set<number>()
   private readonly deaths = new Map<number, number>()
@@ -26,6 +32,27 @@ export class Kernel {
   constructor(session: Session, isTight: boolean) {
     this.session = session
     this.world = new World(isTight)
+    session.processes.isWritten = (ino) =>
+      [...session.handles].some(
+        ([name, own]) => own.ino === ino && this.world.handles.get(name)?.holders.size !== 0,
+      )
+  }
+
+  noteEnd(name: string, end: End): void {
+    this.ends.set(name, end)
+    this.orders.set(name, ++this.endCount)
+  }
+
+  /** Forgets a handle; returns the end that decides, as far as handles are released. */
+  noteRelease(name: string, node: number): End {
+    const own = { order: this.orders.get(name) ?? 0, end: this.ends.get(name) ?? 'running' }
+    const before = this.released.get(node)
+    const last = before !== undefined && before.order > own.order ? before : own
+    this.released.set(node, last)
+    this.ends.delete(name)
+    this.orders.delete(name)
+    this.closedWith.delete(name)
+    return last.end
   }
 
   pid(process: number): number {
