@@ -1,26 +1,54 @@
 /** The ring for write-backs, on ordinary files. Where the kernel has none there is nothing to test. */
 import assert from 'node:assert/strict'
-import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } from 'node:fs' // prettier-ignore
-import { tmpdir } from 'node:os'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { ERRNO } from '../../src/errors.ts'
 import { IoRing } from '../../src/fuse/kernel/io-ring.ts'
 
 const RUN = { timeout: 20_000 } as const
 const FILE_COUNT = 200
 
-test('a ring syncs more files than it has entries, again and again', RUN, async (context) => {
-  const ring = await IoRing.open(FILE_COUNT)
+/** A ring, and a folder for its files. Where the kernel keeps rings from us there is nothing to test. */
+async function opened(context: TestContext, fileCount: number) {
+  const ring = await IoRing.open(fileCount)
   if (ring === undefined) {
-    context.diagnostic('this kernel has no ring for us')
-    return
+    const [major = 0, minor = 0] = release().split('.').map(Number)
+    const isOld = major < 6 || (major === 6 && minor < 5)
+    assert.ok(isOld || isForbidden(), 'this kernel has rings')
+    context.skip('no io_uring of Linux 6.5 here')
+    return undefined
   }
   const folder = mkdtempSync(join(tmpdir(), 'oatomic-ring-'))
   context.after(() => {
     ring.close()
     rmSync(folder, { recursive: true })
   })
+  return { ring, folder }
+}
+
+function isForbidden(): boolean {
+  try {
+    return readFileSync('/proc/sys/kernel/io_uring_disabled', 'utf8').trim() !== '0'
+  } catch {
+    return true
+  }
+}
+
+test('a ring syncs more files than it has entries, again and again', RUN, async (context) => {
+  const made = await opened(context, FILE_COUNT)
+  if (made === undefined) return
+  const { ring, folder } = made
   const slots = Array.from({ length: FILE_COUNT }, (_, slot) => slot)
   const fds = slots.map((slot) => openSync(join(folder, String(slot)), 'w'))
   for (const [slot, fd] of fds.entries()) await ring.setFile(slot, fd)
@@ -38,21 +66,19 @@ test('a ring syncs more files than it has entries, again and again', RUN, async 
     [FILE_COUNT, 2],
     'the files are the ring’s own',
   )
-  await ring.setFile(3, undefined)
-  assert.deepEqual(await ring.sync([2, 3, 4]), [0, ERRNO.EBADF, 0])
+  const [before, , after] = await Promise.all([
+    ring.sync([2, 3, 4]),
+    ring.setFile(3, undefined),
+    ring.sync([2, 3, 4]),
+  ])
+  assert.deepEqual(before, [0, 0, 0], 'what was asked for before has the file still')
+  assert.deepEqual(after, [0, ERRNO.EBADF, 0])
 })
 
 test('a file of a ring is no descriptor of the process', RUN, async (context) => {
-  const ring = await IoRing.open(8)
-  if (ring === undefined) {
-    context.diagnostic('this kernel has no ring for us')
-    return
-  }
-  const folder = mkdtempSync(join(tmpdir(), 'oatomic-ring-'))
-  context.after(() => {
-    ring.close()
-    rmSync(folder, { recursive: true })
-  })
+  const made = await opened(context, 8)
+  if (made === undefined) return
+  const { ring, folder } = made
   const path = join(folder, 'file')
   const fd = openSync(path, 'w')
   await ring.setFile(0, fd)

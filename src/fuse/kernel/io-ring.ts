@@ -27,6 +27,9 @@ const SYNC_ALL = 7
 /** No descriptor. */
 const NONE = -1
 
+/** Of struct io_uring_files_update. */
+const UPDATE_SIZE = 16
+
 /** Offsets in struct io_uring_params. */
 const PARAMETERS_SIZE = 120
 const FLAGS_AT = 8
@@ -42,6 +45,8 @@ export class IoRing {
   readonly #shared: Buffer
   readonly #submissions: Buffer
   readonly #places: Places
+  /** An errno after which nobody knows what was submitted; 0 while all is well. */
+  #brokenBy = 0
   /** Ends when the ring is free; never rejects. */
   #last: Promise<unknown> = Promise.resolve()
 
@@ -78,17 +83,18 @@ export class IoRing {
 
   /**
    * Gives a file to the ring, which keeps it when the descriptor is closed, or takes it away if `fd` is
-   * undefined. Blocks a thread of the pool. Throws FsError EIO.
+   * undefined. A sync that was asked for before still has what was there. Blocks a thread of the pool.
+   * Throws FsError EIO.
    */
   async setFile(slot: number, fd: number | undefined): Promise<void> {
-    const descriptors = Buffer.alloc(4)
-    descriptors.writeInt32LE(fd ?? NONE)
-    const update = Buffer.alloc(16)
-    update.writeUInt32LE(slot, 0)
-    update.writeBigUInt64LE(addressOf(descriptors), 8)
-    const errno = await ringRegister(this.#fd, REGISTER_FILES_UPDATE, update, 1)
-    // Used up to here, so that it stays where it is.
-    if (errno !== 0 || descriptors.length === 0) throw failure(errno)
+    await this.#inTurn(async () => {
+      const update = Buffer.alloc(UPDATE_SIZE + 4)
+      update.writeUInt32LE(slot, 0)
+      update.writeBigUInt64LE(addressOf(update) + BigInt(UPDATE_SIZE), 8)
+      update.writeInt32LE(fd ?? NONE, UPDATE_SIZE)
+      const errno = await ringRegister(this.#fd, REGISTER_FILES_UPDATE, update, 1)
+      if (errno !== 0) throw failure(errno)
+    })
   }
 
   /**
@@ -96,15 +102,19 @@ export class IoRing {
    * an errno for each. Throws FsError EIO.
    */
   async sync(slots: readonly number[]): Promise<number[]> {
-    const syncing = this.#last.then(async () => {
+    return this.#inTurn(async () => {
       const errnos: number[] = []
       for (let at = 0; at < slots.length; at += ENTRY_COUNT) {
         errnos.push(...(await this.#syncSome(slots.slice(at, at + ENTRY_COUNT))))
       }
       return errnos
     })
-    this.#last = syncing.catch(() => undefined)
-    return syncing
+  }
+
+  async #inTurn<Value>(work: () => Promise<Value>): Promise<Value> {
+    const working = this.#last.then(work)
+    this.#last = working.catch(() => undefined)
+    return working
   }
 
   /** Requires: nothing is under way. */
@@ -113,6 +123,7 @@ export class IoRing {
   }
 
   async #syncSome(slots: readonly number[]): Promise<number[]> {
+    if (this.#brokenBy !== 0) throw failure(this.#brokenBy)
     for (const [index, slot] of slots.entries()) this.#submit(index, slot)
     this.#write(this.#places.tail, this.#read(this.#places.tail) + slots.length)
     const errnos = new Map<number, number>()
@@ -120,7 +131,10 @@ export class IoRing {
       const left = slots.length - submittedCount
       const waited = slots.length - errnos.size
       const result = await ringEnter(this.#fd, left, waited, ENTER_GETEVENTS)
-      if (result < 0 && result !== -ERRNO.EINTR) throw failure(-result)
+      if (result < 0 && result !== -ERRNO.EINTR) {
+        this.#brokenBy = -result
+        throw failure(-result)
+      }
       submittedCount += Math.max(0, result)
       this.#takeDone(errnos)
     }
