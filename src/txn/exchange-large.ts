@@ -21,7 +21,7 @@ import { commitStaged, settleStaged } from './commit-staged.ts'
 import type { Engine } from './engine.ts'
 import { type Exchange, counterpart, finishExchange } from './exchange-ops.ts'
 import { isPresent } from './exchange-plan.ts'
-import { failingFor, fillGeneration, mappedLeaves, releaseOldMap } from './publish-large.ts'
+import { orFailVolume, fillGeneration, mappedLeaves, releaseOldMap } from './publish-large.ts'
 import { MapRuns, type Staged, pushNewMap } from './publish-ops.ts'
 import { resolveBlock } from './resolve.ts'
 import { settle } from './settle.ts'
@@ -44,7 +44,7 @@ export async function exchangeLarge(
 ): Promise<void> {
   const files = [...new Set([exchange.first, exchange.second])]
   await spillAll(engine, files) // 1.
-  await failingFor(engine, async () => {
+  await orFailVolume(engine, async () => {
     const maps: NewMap[] = []
     for (const file of files) maps.push(await writeMap(engine, exchange, file)) // 2.
     const others = await settleStaged(engine, exchange.others ?? [])

@@ -39,7 +39,7 @@ export async function writeNewMap(engine: Engine, { file, fork }: Staged): Promi
   const old = engine.store.maps.get(file.ino, generation - 1)
   for (const leafIndex of leaves) old.leaf(leafIndex)
   const fill = (leafIndex: number): MapRuns => mergedRuns(engine, file, fork, leafIndex)
-  const blockCount = await failingFor(engine, async () =>
+  const blockCount = await orFailVolume(engine, async () =>
     fillGeneration(engine, file.ino, generation, leaves, fill),
   ) // 2., 3.
   const isTouched = (leafIndex: number): boolean =>
@@ -54,7 +54,7 @@ export async function releaseOldMap(
 ): Promise<void> {
   if (newMap === undefined) return
   const old = newMap.generation - 1
-  await failingFor(engine, async () => {
+  await orFailVolume(engine, async () => {
     await releaseMap(engine, file.ino, old, newMap.generation)
     await commitSmall(engine, (change) => {
       change.removePendingMap(file.ino, old)
@@ -63,7 +63,7 @@ export async function releaseOldMap(
 }
 
 /** Runs what cannot be taken back; if it throws, the volume is read-only. */
-export async function failingFor<Value>(
+export async function orFailVolume<Value>(
   engine: Engine,
   work: () => Promise<Value>,
 ): Promise<Value> {
