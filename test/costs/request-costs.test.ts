@@ -11,6 +11,7 @@ import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
 import type { Filesystem } from '../../src/fs/filesystem.ts'
+import { IoRing } from '../../src/fuse/kernel/io-ring.ts'
 import { KernelLink } from '../../src/fuse/kernel/kernel-link.ts'
 import { KernelSession } from '../../src/fuse/kernel/session.ts'
 import { startPython } from '../mount/support/run.ts'
@@ -132,6 +133,10 @@ os.close(fd)
 })
 
 test('requests of many files', TEST, async (context) => {
+  // Without, notifications have the kernel send the pages, and forget the attributes.
+  const ring = await IoRing.open(1)
+  ring?.close()
+  const hasRing = ring !== undefined
   const program = `${PRELUDE}
 names = [f'f{i}' for i in range(${FILE_COUNT})]
 def make():
@@ -145,7 +150,7 @@ def commit():
 for i in range(20):
     commit()
     time.sleep(0.1)
-part('a commit of all', commit)
+${hasRing ? "part('a commit of all', commit)" : ''}
 def look():
     for entry in os.scandir(path): entry.stat()
 look()
@@ -163,7 +168,7 @@ for fd in fds: os.close(fd)
         flush: FILE_COUNT,
       },
     ],
-    ['a commit of all', { setXattr: 1, writeCached: FILE_COUNT }],
+    ...(hasRing ? [['a commit of all', { setXattr: 1, writeCached: FILE_COUNT }] as const] : []),
     ['listing with attributes', { openDirectory: 1, getAttributes: 1, readDirectory: 2 }],
   ])
 })

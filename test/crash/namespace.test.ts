@@ -102,6 +102,28 @@ test('an unlinked open file is reaped after a crash', TIMEOUT, (t) =>
   }),
 )
 
+test('removed files are freed several in a commit, between those that have more', TIMEOUT, (t) =>
+  runWorkload(t, async (session, random) => {
+    const paths = Array.from({ length: 6 }, (_, i) => `/${i}`)
+    const inos: number[] = []
+    for (const path of paths) {
+      await files.create(session, path)
+      inos.push(inoAt(session.oracle.live, path))
+    }
+    await files.write(session, '/2', 0, random.bytes(2 * BLOCK))
+    await files.fsync(session, '/2')
+    await attributes.setXattr(session, '/4', Buffer.from('value'))
+    for (const path of paths) await files.close(session, path)
+    await names.checkpoint(session)
+    for (const path of paths) await names.unlink(session, path)
+    for (const ino of inos) files.forget(session, ino)
+    const { commitSeq } = session.engine.journal
+    await names.reap(session)
+    assert.ok(session.engine.journal.commitSeq - commitSeq < paths.length + 2, 'some go together')
+    await names.checkpoint(session)
+  }),
+)
+
 test('ordinary files hold published content of their own only', TIMEOUT, (t) =>
   runWorkload(t, async (session, random) => {
     for (const path of ['/a', '/b', '/c']) await files.create(session, path)

@@ -1,7 +1,7 @@
 /** Plays random operations on several handles of one isolated file and on the reference. */
 import assert from 'node:assert/strict'
 import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
-import { FsError } from '../../src/errors.ts'
+import { answerOf } from '../support/answer.ts'
 import type { Random } from '../support/random.ts'
 import * as v from '../support/volume.ts'
 import { ReferenceFile, ReferenceHandle } from './reference.ts'
@@ -223,14 +223,4 @@ export class Player {
 
 function differ(a: Buffer, b: Buffer): number {
   return a.findIndex((byte, i) => byte !== b[i])
-}
-
-async function answerOf(work: () => Promise<void>): Promise<string> {
-  try {
-    await work()
-    return 'ok'
-  } catch (error) {
-    if (error instanceof FsError) return error.code
-    throw error
-  }
 }

@@ -1,4 +1,5 @@
 /** Plays XFS's exchange ioctls. */
+import { answerOf } from '../support/answer.ts'
 import { COMMIT_RANGE, EXCHANGE_RANGE, START_COMMIT, encodeExchange } from '../support/exchange.ts'
 import { type ExchangeStep, adoptHoles, apply, exchange, takeSample } from './exchange.ts'
 import { type Doing, FILE_MAX, type World } from './world.ts'
@@ -28,7 +29,7 @@ export async function playExchange(world: World, step: ExchangeStep): Promise<bo
   const command = step.isCommit ? COMMIT_RANGE : EXCHANGE_RANGE
   const rest = step.isCommit ? (world.sample?.bytes.subarray(40) ?? []) : []
   const input = Buffer.concat([argument, Buffer.from(rest)])
-  const answer = await world.answer(() => world.ioctl(second, command, input))
+  const answer = await answerOf(() => world.ioctl(second, command, input))
   world.assertAnswer(answer, answers)
   if (answer !== 'ok' || contents === undefined) return true
   if (!step.writtenOnly) {

@@ -7,6 +7,7 @@ import { type CrashImage, cachedImage, crashImages } from '../support/devices/cr
 import { DiskState } from '../support/devices/disk-state.ts'
 import { RecordingDevice } from '../support/devices/recording-device.ts'
 import { Random } from '../support/random.ts'
+import { answerOf } from '../support/answer.ts'
 import * as v from '../support/volume.ts'
 import type { ModelSample } from './exchange.ts'
 import { type FoundFile, difference, judgeCrash } from './judge.ts'
@@ -200,23 +201,13 @@ export class World {
   }
 
   async expect(answers: Answers, work: () => unknown): Promise<true> {
-    this.assertAnswer(await this.answer(work), answers)
+    this.assertAnswer(await answerOf(work), answers)
     return true
   }
 
   assertAnswer(answer: string, allowed: Answers): void {
     this.played.push(`  ${answer}`)
     assert.ok(allowed.includes(answer), `was answered ${answer}, not ${allowed.join(' or ')}`)
-  }
-
-  async answer(work: () => unknown): Promise<string> {
-    try {
-      await work()
-      return 'ok'
-    } catch (error) {
-      if (error instanceof FsError) return error.code
-      throw error
-    }
   }
 
   caller(process: number) {

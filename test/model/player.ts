@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
-import { FsError, type ErrnoCode } from '../../src/errors.ts'
 import type { Ino } from '../../src/fs/operations.ts'
+import { answerOf } from '../support/answer.ts'
 import type { Random } from '../support/random.ts'
 import * as v from '../support/volume.ts'
 import { type Answer, Reference, ReferenceNode } from './reference.ts'
@@ -15,17 +15,6 @@ export interface OpenHandle {
   /** Whether its transaction was rolled back by somebody else, which its next COMMIT is told. */
   isCanceled: boolean
   readonly node: ReferenceNode
-}
-
-/** Runs an operation; an expected error is an answer too. */
-async function answerOf(work: () => unknown): Promise<Answer> {
-  try {
-    await work()
-    return 'ok'
-  } catch (error) {
-    if (error instanceof FsError) return error.code satisfies ErrnoCode
-    throw error
-  }
 }
 
 export class Player {

@@ -35,6 +35,16 @@ function endOf(work: Promise<void>): { isOver: boolean; readonly end: Promise<vo
 
 type Opened = Awaited<ReturnType<typeof smallRing>>
 
+/** A volume with an atomic file that has every other block published. */
+async function withPublished() {
+  const opened = await smallRing()
+  const { ino, fh } = await v.createFile(opened.fs, v.ROOT, 'a')
+  await opened.fs.setXattr(ino, 'user.atomic', Buffer.from('1'), 0)
+  await writeScattered(opened, fh, 1, 0)
+  await opened.fs.fsync(fh)
+  return { ...opened, opened, ino, fh }
+}
+
 async function writeScattered({ fs }: Opened, fh: number, value: number, start: number) {
   for (let at = start; at < BLOCK_COUNT; at += 2) {
     await fs.write(fh, v.writeRequest(at * BLOCK_SIZE, blockOf(value, at)))
@@ -59,12 +69,7 @@ async function assertContent(
 const mergedValue = (at: number): number => (at % 2 === 1 ? 2 : at < 600 ? 3 : 1)
 
 test('a fork larger than a record is published whole, and its space comes back', RUN, async () => {
-  const opened = await smallRing()
-  const { fs, volume, device } = opened
-  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
-  await fs.setXattr(ino, 'user.atomic', Buffer.from('1'), 0)
-  await writeScattered(opened, fh, 1, 0)
-  await fs.fsync(fh)
+  const { opened, fs, device, volume, ino, fh } = await withPublished()
   await assertContent(fs, ino, (at) => (at % 2 === 0 ? 1 : 0))
   const generation = volume.engine.inodes.get(ino).mapGeneration
   await writeScattered(opened, fh, 2, 1)
@@ -87,12 +92,7 @@ test('a fork larger than a record is published whole, and its space comes back',
 test('a daemon that dies in the middle leaves the old file and no lost space', RUN, async (t) => {
   const random = new Random(testSeed())
   t.diagnostic(`seed ${random.seed}`)
-  const opened = await smallRing()
-  const { fs, device, volume } = opened
-  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
-  await fs.setXattr(ino, 'user.atomic', Buffer.from('1'), 0)
-  await writeScattered(opened, fh, 1, 0)
-  await fs.fsync(fh)
+  const { opened, fs, device, volume, ino, fh } = await withPublished()
   await writeScattered(opened, fh, 2, 0)
   await fs.setAttributes(ino, { size: (BLOCK_COUNT - 1000) * BLOCK_SIZE, fh })
   const images = [device.image()]
@@ -166,12 +166,7 @@ async function rollBack(fs: v.TestFilesystem['fs'], ino: number): Promise<void> 
 test('an error in the middle makes the volume read-only, and loses no space', RUN, async (t) => {
   let failedCount = 0
   for (let failAt = 1; failAt <= 16; failAt += 2) {
-    const opened = await smallRing()
-    const { fs, device, volume } = opened
-    const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
-    await fs.setXattr(ino, 'user.atomic', Buffer.from('1'), 0)
-    await writeScattered(opened, fh, 1, 0)
-    await fs.fsync(fh)
+    const { opened, fs, device, volume, ino, fh } = await withPublished()
     await writeScattered(opened, fh, 2, 0)
     const { engine } = volume
     const begin = engine.begin.bind(engine)
