@@ -62,8 +62,8 @@ function filesystemOn(volume: OpenedVolume): Filesystem {
     processes: {
       state: () => 'running',
       isKilled: () => false,
-      asksUnlocked: () => true,
-      writeLength: () => undefined,
+      asksUnlocked: () => Promise.resolve(true),
+      writeLength: () => Promise.resolve(undefined),
       processOf: (thread) => thread,
       lineOf: (thread) => [thread],
       hasDescriptor: () => Promise.resolve(false),

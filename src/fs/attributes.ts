@@ -67,7 +67,11 @@ function blocksShown(inode: Inode, fork: ShadowFork | undefined): number {
 export function getAttributes(context: FsContext, ino: Ino, caller?: Caller): Attributes {
   const inode = context.engine.inodes.get(ino)
   const file = context.files.find(ino)
-  if (!isFile(inode) || !isIsolated(inode)) return toAttributes(inode, file?.shadow)
+  if (!isFile(inode) || !isIsolated(inode)) {
+    const attributes = toAttributes(inode, file?.shadow)
+    // Who cannot wait until the kernel has the size must not have it trust what it has.
+    return file?.resizing === undefined ? attributes : { ...attributes, isVolatile: true }
+  }
   const own = file === undefined || caller === undefined ? [] : forksOf(context, file, caller)
   return { ...toAttributes(inode, own.length === 1 ? own[0] : undefined), isVolatile: true }
 }

@@ -200,7 +200,8 @@ export function write(
       (request.killPrivileges && hasPrivileges(engine.inodes.get(view.ino)))
     if (needsCare) return writeSlowly(context, handle, request)
     writeNow(context, view, request)
-    if (mustSync(context, handle, request)) return syncWrite(context, view, request)
+    const must = mustSync(context, handle, request)
+    if (must !== false) return endWrite(context, view, request, must)
     if (isFull(view)) return relieveIfFull(context, view).then(() => request.data.length)
     return request.data.length
   } catch (error) {
@@ -231,13 +232,15 @@ function writeNow(
   if (file.isIsolated) kernelAttributes.wrote(file.ino, request.offset + request.data.length)
 }
 
-async function syncWrite(
+async function endWrite(
   context: FsContext,
   view: FileState,
   { data }: WriteRequest,
+  must: Awaitable<boolean>,
 ): Promise<number> {
-  await publishDurably(context, view)
-  return data.length
+  const { length } = data
+  if (await must) await publishDurably(context, view)
+  return length
 }
 
 async function writeSlowly(
@@ -266,9 +269,7 @@ async function writeSlowly(
   } finally {
     unlock()
   }
-  return mustSync(context, handle, request)
-    ? syncWrite(context, view, request)
-    : request.data.length
+  return endWrite(context, view, request, mustSync(context, handle, request))
 }
 
 /**

@@ -3,9 +3,8 @@
  * that goes on in the background. Owns no timer: the session calls `writeBack` and `step`.
  */
 import type { Logger } from 'pino'
-import type { Ino } from '../store/inode.ts'
+import { type Ino, isAtomic, isFile, isIsolated } from '../store/inode.ts'
 import { FsError } from '../errors.ts'
-import { isAtomic } from '../store/inode.ts'
 import { discardLocked } from '../txn/discard.ts'
 import type { Engine } from '../txn/engine.ts'
 import { publish } from '../txn/publish.ts'
@@ -127,15 +126,18 @@ export class Filesystem implements FilesystemOperations {
   getAttributes(ino: Ino, caller?: Caller, fh?: FileHandle): Awaitable<Attributes> {
     const get = (): Awaitable<Attributes> => {
       const attributes = getAttributes(this.context, ino, caller)
-      if (caller === undefined || attributes.isVolatile !== true) return attributes
+      const inode = this.context.engine.inodes.get(ino)
+      if (caller === undefined || !isFile(inode) || !isIsolated(inode)) return attributes
       return isolatedAttributes(this.context, attributes, caller, fh)
     }
     const resizing = this.context.files.find(ino)?.resizing
     const closed = whenClosed(this.context, ino)
     if (closed !== undefined) return closed.then(get)
     if (resizing === undefined) return get()
-    const mayWait = caller === undefined || this.context.processes.asksUnlocked(caller.pid)
-    return mayWait ? resizing.then(get) : get()
+    if (caller === undefined) return resizing.then(get)
+    return this.context.processes
+      .asksUnlocked(caller.pid)
+      .then((mayWait) => (mayWait ? resizing.then(get) : get()))
   }
 
   setAttributes(ino: Ino, changes: AttributeChanges, caller?: Caller): Awaitable<Attributes> {

@@ -246,19 +246,26 @@ export function isolatedAttributes(
   const { kernelAttributes, engine, files } = context
   if (fh === undefined) {
     if (kernelAttributes.shows(attributes)) return attributes
-    if (!context.processes.asksUnlocked(caller.pid)) return kernelAttributes.asBelieved(attributes)
-    return kernelAttributes.adopt(attributes).then(
-      () => attributes,
-      (error: unknown) => {
-        context.log.debug({ ino: attributes.ino, err: error }, 'the kernel shows other attributes')
-        return attributes
-      },
-    )
+    return adoptedAttributes(context, attributes, caller)
   }
   const { view } = files.handle(fh)
   const size = currentSize(engine, view)
   if (!view.isIsolated || size <= kernelAttributes.sizeOf(view.ino)) return attributes
   return growAsSeen(context, view, size).then(() => attributes)
+}
+
+async function adoptedAttributes(
+  { kernelAttributes, processes, log }: FsContext,
+  attributes: Attributes,
+  caller: Caller,
+): Promise<Attributes> {
+  if (!(await processes.asksUnlocked(caller.pid))) return kernelAttributes.asBelieved(attributes)
+  try {
+    await kernelAttributes.adopt(attributes)
+  } catch (error) {
+    log.debug({ ino: attributes.ino, err: error }, 'the kernel shows other attributes')
+  }
+  return attributes
 }
 
 async function growAsSeen(context: FsContext, view: FileState, size: number): Promise<void> {

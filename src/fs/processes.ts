@@ -14,6 +14,7 @@ import {
   mountsIn,
   readMemory,
 } from './descriptors.ts'
+import { isInStatOrWrite, lengthOfWrite } from './system-call.ts'
 import { ThreadStatus } from './thread-status.ts'
 
 /** `unknown`: another user's process that /proc hides, or one in another pid namespace. */
@@ -34,9 +35,9 @@ export interface Processes {
    * answer may wait for what takes that lock: it is in stat(2) or write(2), and not in setxattr(2), which
    * checks permissions under the lock, or lseek(2).
    */
-  asksUnlocked(thread: number): boolean
+  asksUnlocked(thread: number): Promise<boolean>
   /** How much the write(2) or pwrite(2) writes in all that a thread waits in; undefined for others. */
-  writeLength(thread: number): number | undefined
+  writeLength(thread: number): Promise<number | undefined>
   /**
    * Whether this process has a descriptor of a file of this mount, open for writing, or may have. A
    * program that is giving way to another has none any more.
@@ -70,13 +71,6 @@ const EXEC_POLL_COUNT_MAX = 2000
 
 /** How far up a process is looked for that has a file open. */
 const ANCESTORS_MAX = 16
-
-/** Numbers of system calls: write and pwrite64; with writev, pwritev and pwritev2; and all of stat. */
-const WRITE_CALLS: ReadonlySet<number> = new Set(process.arch === 'arm64' ? [64, 68] : [1, 18])
-const UNLOCKED_CALLS: ReadonlySet<number> = new Set([
-  ...WRITE_CALLS,
-  ...(process.arch === 'arm64' ? [66, 70, 287, 79, 80, 291] : [20, 296, 328, 4, 5, 6, 262, 332]),
-])
 
 /** How long processes are looked at before others have their turn. */
 const SLICE_MS = 5
@@ -215,13 +209,12 @@ export class ProcFilesystem implements Processes {
     return line
   }
 
-  asksUnlocked(thread: number): boolean {
-    return UNLOCKED_CALLS.has(systemCall(thread)[0] ?? -1)
+  async asksUnlocked(thread: number): Promise<boolean> {
+    return isInStatOrWrite(thread)
   }
 
-  writeLength(thread: number): number | undefined {
-    const [number = -1, , , count] = systemCall(thread)
-    return WRITE_CALLS.has(number) ? count : undefined
+  async writeLength(thread: number): Promise<number | undefined> {
+    return lengthOfWrite(thread)
   }
 
   async hasDescriptor(pid: number, ino: Ino): Promise<boolean> {
@@ -312,17 +305,6 @@ export function hasMapped(mountinfo: string, device: string): boolean {
   return mountsIn(mountinfo).some(
     (fields) => fields[2] === device && fields[5]?.split(',').includes('idmapped') === true,
   )
-}
-
-/** The number and the arguments of the system call that a thread is in; nothing if that is not known. */
-function systemCall(thread: number): readonly number[] {
-  if (thread <= 0) return []
-  try {
-    const words = readFileSync(`/proc/${thread}/syscall`, 'latin1').trim().split(' ')
-    return /^\d+$/.test(words[0] ?? '') ? words.map(Number) : []
-  } catch {
-    return []
-  }
 }
 
 /** But this one's, which opens files of its own mount for its own ends. */

@@ -6,23 +6,38 @@
  */
 import type { FsContext } from './context.ts'
 import type { OpenFile } from './file-table.ts'
-import { OPEN_DSYNC, type WriteRequest } from './operations.ts'
+import { type Awaitable, OPEN_DSYNC, type WriteRequest } from './operations.ts'
 
 /** What another piece can follow has at least as much: as many pages as fit, the first one in part. */
 const FULL_PIECE_BYTES = 1024 * 1024 - 4096
 
 /** Whether a write must be durable before it is answered. */
-export function mustSync(context: FsContext, handle: OpenFile, request: WriteRequest): boolean {
-  const { openFlags = 0, caller, data } = request
+export function mustSync(
+  context: FsContext,
+  handle: OpenFile,
+  request: WriteRequest,
+): Awaitable<boolean> {
+  const { openFlags = 0, data } = request
   if (!handle.view.isIsolated || (openFlags & OPEN_DSYNC) === 0) return false
+  if (data.length < FULL_PIECE_BYTES) {
+    handle.pieces = undefined
+    return true
+  }
+  return isLast(context, handle, request)
+}
+
+async function isLast(
+  { processes }: FsContext,
+  handle: OpenFile,
+  { caller, data, offset: at }: WriteRequest,
+): Promise<boolean> {
   const thread = caller?.pid ?? 0
+  const length = await processes.writeLength(thread)
   const { pieces } = handle
-  const isNext = pieces?.thread === thread && pieces.end === request.offset
-  const offset = isNext ? pieces.offset : request.offset
-  const end = request.offset + data.length
-  const isFull = data.length >= FULL_PIECE_BYTES
-  const length = isFull ? context.processes.writeLength(thread) : undefined
-  const isLast = length === undefined || end - offset >= length
-  handle.pieces = isLast ? undefined : { thread, offset, end }
-  return isLast
+  const isNext = pieces?.thread === thread && pieces.end === at
+  const offset = isNext ? pieces.offset : at
+  const end = at + data.length
+  const isWhole = length === undefined || end - offset >= length
+  handle.pieces = isWhole ? undefined : { thread, offset, end }
+  return isWhole
 }

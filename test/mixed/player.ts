@@ -124,10 +124,12 @@ export class Player {
     const { fh, ino, model } = handle
     const caller = this.world.caller(model.process)
     const answers = this.world.model.close(model, end)
+    this.world.closing.add(fh)
     await this.world.expect(answers, () => this.world.fs.flush(fh, caller))
     await this.world.fs.release(fh)
     if (!this.world.inos.includes(ino)) this.world.fs.forget(ino, 1)
     this.world.slots.delete(slot)
+    this.world.closing.delete(fh)
     return true
   }
 
@@ -140,12 +142,10 @@ export class Player {
     const { pid } = this.world.caller(process)
     if (isOwner) processes.holding.add(pid)
     else if (end !== 'closes') return this.flushOfChild(handle, end)
-    processes.otherWriter = true
     const answers = this.world.model.flush(handle.model, end)
     await this.world.expect(answers, () =>
       this.world.fs.flush(handle.fh, this.world.caller(process)),
     )
-    processes.otherWriter = false
     processes.holding.delete(pid)
     return true
   }
@@ -155,10 +155,8 @@ export class Player {
     const { processes } = this.world.opened
     const pid = this.world.nextPid++
     processes.states.set(pid, end === 'dies' ? 'died' : 'exited')
-    processes.otherWriter = true
     const answers = this.world.model.flush(model, end)
     await this.world.expect(answers, () => this.world.fs.flush(fh, { ...v.CALLER, pid }))
-    processes.otherWriter = false
     return true
   }
 
@@ -170,6 +168,7 @@ export class Player {
       for (const [, handle] of own.filter(canSync).slice(0, 1)) await this.writeHalf(handle)
     }
     this.world.opened.processes.states.set(pid, end === 'dies' ? 'died' : 'exited')
+    for (const [, { fh }] of own) this.world.closing.add(fh)
     for (const [slot] of own) await this.close(slot, end)
     this.world.pids[process] = this.world.nextPid++
     for (const { users } of this.world.model.handles) users.delete(process)

@@ -37,6 +37,8 @@ export class World {
   readonly slots = new Map<number, Handle>()
   readonly pids = Array.from({ length: PROCESS_COUNT }, (_, i) => 100 + i)
   nextPid = 200
+  /** What /proc does not show any more: descriptors of who is closing them. */
+  readonly closing = new Set<number>()
   sample: { readonly bytes: Buffer; readonly model: ModelSample } | undefined
   private usedBefore = 0
   /** Where the last step has begun. */
@@ -46,6 +48,7 @@ export class World {
     this.device = device
     this.opened = opened
     this.model = model
+    this.showWriters()
   }
 
   static async start(): Promise<World> {
@@ -118,10 +121,18 @@ export class World {
   private async reopen(state: DiskState): Promise<void> {
     this.device = new RecordingDevice(state)
     this.opened = await v.openTestFilesystem(this.device)
+    this.showWriters()
     this.slots.clear()
     this.sample = undefined
     for (const name of FILE_NAMES) this.fs.lookup(v.ROOT, name)
     this.begin()
+  }
+
+  private showWriters(): void {
+    this.opened.processes.isWritten = (of) =>
+      [...this.slots.values()].some(
+        ({ fh, ino, model }) => ino === of && model.access.writes && !this.closing.has(fh),
+      )
   }
 
   /** Notes from where on a crash may be in the middle of what follows. */

@@ -95,7 +95,7 @@ if reader == 0:
     while True: os.stat(path); open(path, 'rb').read()
 try:
     fd = os.open(path, os.O_RDWR)
-    for n in range(60):
+    for n in range(1000):
         os.pwrite(fd, new, 0); os.setxattr(path, 'user.atomic.rollback', b'1')
         assert os.fstat(fd).st_size == 30000, (n, os.fstat(fd).st_size)
         got = os.pread(fd, 100000, 0); assert got == old, (n, len(got), got.count(b'b'))

@@ -52,12 +52,15 @@ export class FakeProcesses implements Processes {
   /** Lengths of the writes that threads are in. */
   readonly writeLengths = new Map<number, number>()
 
-  writeLength(thread: number): number | undefined {
-    return this.writeLengths.get(thread)
+  writeLength(thread: number): Promise<number | undefined> {
+    return Promise.resolve(this.writeLengths.get(thread))
   }
 
-  asksUnlocked(): boolean {
-    return true
+  /** Threads that hold the kernel's lock of the inode. */
+  readonly locking = new Set<number>()
+
+  asksUnlocked(thread: number): Promise<boolean> {
+    return Promise.resolve(!this.locking.has(thread))
   }
 
   processOf(thread: number): number {
