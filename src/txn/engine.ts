@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts'
 import { Change } from './change.ts'
 import { type Damage, damageError } from './damage.ts'
 import { Inodes } from './inodes.ts'
+import { PageMemory } from './page-memory.ts'
 import { SharedClock } from './shared-clock.ts'
 import { Versions } from './versions.ts'
 
@@ -43,6 +44,7 @@ export class Engine {
   readonly clock: () => bigint
   readonly inodes: Inodes
   readonly versions: Versions
+  readonly pageMemory = new PageMemory()
   /** Writes of staged blocks of any file that have not returned; none of them rejects. */
   readonly spillsUnderWay = new Set<Promise<void>>()
   private readonly sharedClock: SharedClock

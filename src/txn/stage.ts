@@ -154,7 +154,7 @@ function pageForWrite(
   from: number,
   to: number,
 ): Buffer {
-  const page = Buffer.allocUnsafeSlow(BLOCK_SIZE)
+  const page = engine.pageMemory.take()
   const visible = Math.min(fork.size - fileBlock * BLOCK_SIZE, BLOCK_SIZE)
   if (from > 0 || to < visible) page.set(readFileBlock(engine, file, fileBlock))
   else page.fill(0, to)

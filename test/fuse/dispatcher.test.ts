@@ -16,6 +16,8 @@ class Bench {
   readonly bugs: unknown[] = []
   /** One for each answer: 0 or a negative errno. */
   readonly answers: number[] = []
+  /** Numbers of the requests that were answered. */
+  readonly answered: number[] = []
   readonly #dispatcher: Dispatcher
 
   constructor() {
@@ -36,18 +38,19 @@ class Bench {
         initialise: () => Buffer.alloc(16),
       },
       replies: {
-        send: () => this.answers.push(0),
-        sendError: (_, errno) => this.answers.push(-errno),
+        send: ({ low }) => this.note(low, 0),
+        sendError: ({ low }, errno) => this.note(low, -errno),
       },
       failures: new Failures(log, (error) => this.bugs.push(error)),
       log,
     })
   }
 
-  request(opcode: number, ino: bigint, body: Uint8Array): void {
+  request(opcode: number, ino: bigint, body: Uint8Array, unique = 0): void {
     const bytes = Buffer.alloc(40 + body.length)
     bytes.writeUInt32LE(bytes.length, 0)
     bytes.writeUInt32LE(opcode, 4)
+    bytes.writeUInt32LE(unique, 8)
     bytes.writeBigUInt64LE(ino, 16)
     bytes.set(body, 40)
     this.raw(bytes)
@@ -55,6 +58,15 @@ class Bench {
 
   raw(bytes: Buffer): void {
     this.#dispatcher.dispatch({ bytes, hold: () => () => undefined }, 0, bytes.length)
+  }
+
+  endBurst(): void {
+    this.#dispatcher.endBurst()
+  }
+
+  private note(unique: number, answer: number): void {
+    this.answers.push(answer)
+    this.answered.push(unique)
   }
 }
 
@@ -64,6 +76,25 @@ test('dispatch() answers a success and an expected error at once', () => {
   bench.request(OPCODE.UNLINK, 1n, Buffer.from('missing\0'))
   assert.deepEqual(bench.answers, [0, -ERRNO.ENOENT])
   assert.deepEqual(bench.bugs, [])
+})
+
+test('small writes are answered at the end of their burst, the last one first', () => {
+  const bench = new Bench()
+  bench.filesystem.write = (_, { data }) => data.length
+  const write = (unique: number, lengthBytes: number): void => {
+    const body = Buffer.alloc(40 + lengthBytes)
+    body.writeUInt32LE(lengthBytes, 16)
+    bench.request(OPCODE.WRITE, 1n, body, unique)
+  }
+  write(1, 4096)
+  write(2, 4096)
+  bench.request(OPCODE.GETATTR, 1n, Buffer.alloc(16), 3)
+  write(4, 1024 * 1024)
+  assert.deepEqual(bench.answered, [3, 4])
+  bench.endBurst()
+  bench.endBurst()
+  assert.deepEqual(bench.answered, [3, 4, 2, 1])
+  assert.deepEqual(bench.answers, [0, 0, 0, 0])
 })
 
 test('dispatch() answers EIO for a bug and reports it', () => {

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { Failures } from '../failures.ts'
 import type { Edge, Reply } from './edge.ts'
 import { handlerOf, isAnswered } from './handler-table.ts'
-import { operationName, REQUEST_HEADER_SIZE } from './protocol.ts'
+import { OPCODE, operationName, REQUEST_HEADER_SIZE } from './protocol.ts'
 import type { RequestNumber } from './reply-sender.ts'
 import { decodeHeader, RequestBody } from './request-body.ts'
 
@@ -26,15 +26,30 @@ export interface DispatcherOptions {
   readonly log: Logger
 }
 
+/** A request whose answer waits for the end of a burst. */
+interface Held {
+  readonly request: RequestNumber
+  readonly opcode: number
+  readonly reply: Reply | undefined
+}
+
+/** Larger ones are worth to the kernel to have their pages back at once. */
+const HELD_WRITE_SIZE_MAX = 64 * 1024
+
 /**
  * The edge to the kernel: unpacks a request, calls its handler, and settles it exactly once, with an
  * answer or a negative errno; at once when the handler returns, later when it returns a promise.
+ *
+ * Small writes are answered at the end of the burst that they come in, the last one first. They are pages
+ * that fsync(2) has sent and waits for, one after the other: answered in order, each answer would wake it
+ * to find that the next page is not written yet.
  */
 export class Dispatcher {
   readonly #edge: Edge
   readonly #replies: ReplyTarget
   readonly #failures: Failures
   readonly #log: Logger
+  readonly #held: Held[] = []
 
   constructor(options: DispatcherOptions) {
     this.#edge = options.edge
@@ -58,9 +73,18 @@ export class Dispatcher {
       const holdMemory = (): (() => void) => memory.hold()
       const outcome = handlerOf(opcode)(this.#edge, { ino, caller, body, holdMemory })
       if (outcome instanceof Promise) this.#settleLater(request, opcode, outcome)
+      else if (opcode === OPCODE.WRITE && end - start <= HELD_WRITE_SIZE_MAX)
+        this.#held.push({ request, opcode, reply: outcome })
       else this.#settle(request, opcode, outcome)
     } catch (error) {
       this.#fail(request, opcode, error)
+    }
+  }
+
+  /** No other request waits for now: answers what was held back. Never throws. */
+  endBurst(): void {
+    for (let held = this.#held.pop(); held !== undefined; held = this.#held.pop()) {
+      this.#settle(held.request, held.opcode, held.reply)
     }
   }
 

@@ -13,6 +13,8 @@ const POLL_NS = 80_000n
 export interface RequestLoopOptions {
   readonly fd: number
   dispatch(memory: RequestMemory, start: number, end: number): void
+  /** Called when no request waits for now, and now and then while they come. */
+  endBurst(): void
   /** Called once: the kernel has ended the connection, or reading it has failed. */
   onEnd(error?: Error): void
 }
@@ -51,6 +53,7 @@ export class RequestLoop {
   #drain(): void {
     let served = 0
     while (served < REQUESTS_PER_TURN && !this.#ended && this.#serveOne()) served++
+    if (served > 0) this.#options.endBurst()
     if (this.#ended || this.#turnIsDue) return
     const now = process.hrtime.bigint()
     if (served > 0) this.#lastRequest = now

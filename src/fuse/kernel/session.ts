@@ -73,6 +73,9 @@ export class KernelSession implements Transport {
       dispatch: (memory, start, end) => {
         dispatcher.dispatch(memory, start, end)
       },
+      endBurst: () => {
+        dispatcher.endBurst()
+      },
       onEnd: (error) => {
         this.#onEnd(error)
       },

@@ -76,6 +76,7 @@ export class DispatchBench {
       bytes.writeUInt32LE(UNIQUE_HIGH, 12)
     }
     this.dispatcher.dispatch({ bytes, hold: () => () => undefined }, 0, bytes.length)
+    this.dispatcher.endBurst()
   }
 
   private note({ low, high }: { low: number; high: number }, errno: number, reply: Reply): void {
