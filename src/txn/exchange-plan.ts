@@ -3,7 +3,7 @@ import { setImmediate as nextTick } from 'node:timers/promises'
 import { LEAF_BLOCKS } from '../store/leaf.ts'
 import type { Engine } from './engine.ts'
 import type { Exchange } from './exchange-ops.ts'
-import { RunBuilder } from './publish-ops.ts'
+import { RunBuilder } from './runs.ts'
 import { type Source, resolveBlock } from './resolve.ts'
 import { type FileState, HOLE } from './shadow-fork.ts'
 

@@ -8,6 +8,7 @@ import type { Change } from './change.ts'
 import type { Engine } from './engine.ts'
 import { type FileState, HOLE, type ShadowFork, type Transaction } from './shadow-fork.ts'
 import { mappedBlock } from './published.ts'
+import { MapRuns, RunBuilder } from './runs.ts'
 
 export interface PublishOptions {
   /** Whether the caller flushes the journal right after. */
@@ -215,48 +216,6 @@ export function mapType(
   return owned === fork.spilledBlock(fileBlock) ? 'remap' : 'share'
 }
 
-type MapType = 'remap' | 'share' | 'move'
-
-/** Joins mapped blocks to operations, as few as the layout allows. */
-export class MapRuns {
-  private readonly countMax: number
-  private readonly runs: {
-    readonly type: MapType
-    readonly fileBlock: number
-    readonly block: number
-    readonly checksums: number[]
-  }[] = []
-  blockCount = 0
-
-  /** Operations have at most so many blocks. */
-  constructor(countMax = Infinity) {
-    this.countMax = countMax
-  }
-
-  add(type: MapType, fileBlock: number, block: number, checksum: number): void {
-    this.blockCount++
-    const last = this.runs.at(-1)
-    const length = last?.checksums.length ?? 0
-    if (
-      last?.type === type &&
-      length < this.countMax &&
-      last.fileBlock + length === fileBlock &&
-      last.block + length === block
-    ) {
-      last.checksums.push(checksum)
-    } else {
-      this.runs.push({ type, fileBlock, block, checksums: [checksum] })
-    }
-  }
-
-  push(change: Change, ino: Ino, generation: number): void {
-    for (const { type, fileBlock, block, checksums } of this.runs) {
-      const entries = Uint32Array.from(checksums)
-      change.push({ type, ino, generation, fileBlock, block, checksums: entries })
-    }
-  }
-}
-
 /**
  * Pages go to the block that the file already has there, or to a new one that was set aside. They
  * stay in the fork: if the commit fails, the file goes on showing all of what was staged.
@@ -303,14 +262,3 @@ function finishInode(engine: Engine, fork: ShadowFork, draft: Inode): void {
 }
 
 const latest = (a: bigint, b: bigint): bigint => (a > b ? a : b)
-
-/** Joins consecutive numbers to runs. */
-export class RunBuilder {
-  readonly runs: { start: number; count: number }[] = []
-
-  add(value: number): void {
-    const last = this.runs.at(-1)
-    if (last !== undefined && last.start + last.count === value) last.count++
-    else this.runs.push({ start: value, count: 1 })
-  }
-}

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ProcFilesystem } from '../../src/fs/processes.ts'
 import {
-  ProcFilesystem,
   hasKillPending,
-  hasMapped,
   hasSharedMapping,
   isEnding,
-  isWriter,
-  mountIdsOf,
   parseStat,
   parseStatus,
-} from '../../src/fs/processes.ts'
+} from '../../src/fs/process-text.ts'
+import { hasMapped, isWriter, mountIdsOf } from '../../src/fs/open-writers.ts'
 import { TIMEOUT } from './fixture.ts'
 
 const EXITING = 0x4

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryDevice } from '../../src/device/memory-device.ts'
 import { FsError } from '../../src/errors.ts'
-import type { ProcessState } from '../../src/fs/processes.ts'
+import type { ProcessState } from '../../src/fs/process-text.ts'
 import { Random } from '../support/random.ts'
 import * as v from '../support/volume.ts'
 import { TIMEOUT, close, fileWith, getXattr, isStaged, openFile, refuses, renameRequest, setXattr, stat, text, writeText } from './fixture.ts' // prettier-ignore

@@ -6,13 +6,8 @@ import { MOUNT_OPTIONS, parseMountOptions } from '../../../src/cli/mount-options
 import { parseCommandLine } from '../../../src/cli/parse.ts'
 import { mapHas, parseCredentials } from '../../../src/fs/credentials.ts'
 import { parseFdInfo } from '../../../src/fs/descriptors.ts'
-import {
-  hasMapped,
-  hasSharedMapping,
-  isWriter,
-  mountIdsOf,
-  parseStat,
-} from '../../../src/fs/processes.ts'
+import { hasSharedMapping, parseStat } from '../../../src/fs/process-text.ts'
+import { hasMapped, isWriter, mountIdsOf } from '../../../src/fs/open-writers.ts'
 import { parseMountTable } from '../../../src/fuse/kernel/mount-table.ts'
 import type { Random } from '../../support/random.ts'
 import type { Target } from '../kit/target.ts'
