@@ -11,7 +11,7 @@ import { mount } from './mount.ts'
 import { prepareMountpoint, withTimeout } from './mount-point.ts'
 import { Handshake } from './handshake.ts'
 import type { Agreement } from './negotiation.ts'
-import { raiseReadAhead } from './read-ahead.ts'
+import { raiseCacheLimits } from './cache-limits.ts'
 import { ReplySender } from './reply-sender.ts'
 import type { InitRequest } from './request-decoders.ts'
 import { RequestLoop } from './request-loop.ts'
@@ -152,7 +152,7 @@ export class KernelSession implements Transport {
   async #untilServing(): Promise<void> {
     const agreement = await this.#inTime(this.#agreed.promise)
     await this.#inTime(Promise.all([stat(this.mountpoint), statfs(this.mountpoint)]))
-    await raiseReadAhead(this.mountpoint)
+    await raiseCacheLimits(this.mountpoint)
     this.#options.log.info(
       {
         mountpoint: this.mountpoint,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { deviceName } from '../../src/fuse/kernel/read-ahead.ts'
+import { deviceName } from '../../src/fuse/kernel/cache-limits.ts'
 
 test('deviceName() unpacks major and minor', () => {
   assert.equal(deviceName(0x2d), '0:45')
