@@ -4,12 +4,14 @@ import type { MountTableEntry } from '../fuse/kernel/mount-table.ts'
 import { unmount } from '../fuse/kernel/unmount.ts'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
 import { findOursAt, realPathOf } from './find-mount.ts'
+import { heldElsewhere } from './held-elsewhere.ts'
 import type { CommandLine } from './parse.ts'
 import { volumeHolder } from '../device/volume-lock.ts'
 import { supervisorOf } from './supervisor.ts'
 
 const POLL_MS = 20
 const CLOSING_TIMEOUT_MS = 120_000
+const PATIENCE_MS = 2000
 
 export async function runUnmount({ positionals, flags }: CommandLine): Promise<ExitCode> {
   const lazy = flags.has('lazy')
@@ -54,7 +56,9 @@ async function untilClosed(
   paths: readonly string[],
   supervisor: number | undefined,
 ): Promise<void> {
-  const deadline = performance.now() + CLOSING_TIMEOUT_MS
+  const begin = performance.now()
+  const deadline = begin + CLOSING_TIMEOUT_MS
+  let isTold = false
   for (;;) {
     const holder = volumeHolder(volume)
     const isSupervised = supervisor !== undefined && supervisorOf(paths) === supervisor
@@ -63,11 +67,20 @@ async function untilClosed(
     if (performance.now() > deadline) {
       throw new CommandError(
         EXIT.inUse,
-        `"${volume}" is unmounted, but process ${holder ?? supervisor ?? 0} has not closed it yet`,
+        `"${volume}" is unmounted, but process ${holder ?? supervisor ?? 0} has not closed it yet${whyHeld(volume)}`,
       )
+    }
+    if (!isTold && performance.now() > begin + PATIENCE_MS) {
+      isTold = true
+      process.stderr.write(`oatomic: waiting until "${volume}" is closed${whyHeld(volume)}\n`)
     }
     await sleep(POLL_MS)
   }
+}
+
+function whyHeld(volume: string): string {
+  const [pid] = heldElsewhere(volume)
+  return pid === undefined ? '' : `: process ${pid} has it in a mount namespace of its own`
 }
 
 async function takeLateAway(paths: readonly string[], volume: string): Promise<void> {

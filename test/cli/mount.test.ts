@@ -1,5 +1,6 @@
 /** The life of a mount as its user sees it, on a real one. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -116,6 +117,22 @@ test('unmount refuses while a file is open, and --lazy does not', TEST, async (c
   assert.equal(mountLine(mountpoint), '')
   user.kill()
   await waitUntil(() => volumeHolder(volume) === undefined, 'the daemon closes the volume')
+  await checkClean(volume)
+})
+
+test('unmount says who keeps the mount in another namespace', TEST, async (context) => {
+  const { volume, mountpoint } = await mountPlace(context)
+  const other = start('unshare', ['-m', 'sh', '-c', 'echo; exec sleep 60'])
+  context.after(() => other.child.kill())
+  const { child } = other
+  if (child.stdout !== null) await once(child.stdout, 'data')
+  const unmounting = start(process.execPath, [ENTRY, 'unmount', mountpoint])
+  const told = (): boolean => unmounting.stderr().includes('\n')
+  await waitUntil(told, 'unmount tells what it waits for')
+  child.kill()
+  const { status, stderr } = await unmounting.ended
+  assert.equal(status, 0)
+  assert.match(stderr, /^oatomic: waiting until ".*" is closed: process (\d+) has it in a mount /)
   await checkClean(volume)
 })
 
