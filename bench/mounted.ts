@@ -54,6 +54,11 @@ export class Mounted {
     return mounted
   }
 
+  /** The daemon's process. */
+  get pid(): number {
+    return this.#daemon.pid
+  }
+
   /** Unmounts in order. */
   async stop(): Promise<void> {
     const outcome = await this.#daemon.stop(STOP_TIMEOUT_MS)
@@ -80,12 +85,12 @@ export class Mounted {
 
   /** Resident memory of the daemon, now, without mapped files, or at its highest. */
   memoryBytes(which: 'VmRSS' | 'RssAnon' | 'VmHWM'): number {
-    return field(`/proc/${this.#daemon.pid}/status`, which) * 1024
+    return field(`/proc/${this.pid}/status`, which) * 1024
   }
 
   /** Bytes that the daemon had written to the disk, when it has stopped to write. */
   async settledWrittenBytes(): Promise<number> {
-    const path = `/proc/${this.#daemon.pid}/io`
+    const path = `/proc/${this.pid}/io`
     const started = performance.now()
     for (let before = -1; performance.now() - started < SETTLE_TIMEOUT_MS;) {
       const now = field(path, 'write_bytes')

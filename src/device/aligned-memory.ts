@@ -5,7 +5,15 @@
 import { FsError, invariant } from '../errors.ts'
 
 const WASM_PAGE_SIZE = 64 * 1024
+const PAGE_SIZE = 4096
 const KEPT_BYTES_MAX = 16 * 1024 * 1024
+
+const made = new WeakSet<ArrayBufferLike>()
+
+/** Whether direct I/O takes a view: memory from here that starts on a page. */
+export function isAligned({ buffer, byteOffset }: Uint8Array): boolean {
+  return made.has(buffer) && byteOffset % PAGE_SIZE === 0
+}
 
 /**
  * Zeroed memory that starts on a page. Costs 64 KiB at least, and 10 GiB of addresses, of which there are
@@ -13,7 +21,9 @@ const KEPT_BYTES_MAX = 16 * 1024 * 1024
  */
 export function allocateAligned(sizeBytes: number): Buffer {
   const pageCount = Math.max(1, Math.ceil(sizeBytes / WASM_PAGE_SIZE))
-  return Buffer.from(makeMemory(pageCount).buffer, 0, sizeBytes)
+  const { buffer } = makeMemory(pageCount)
+  made.add(buffer)
+  return Buffer.from(buffer, 0, sizeBytes)
 }
 
 function makeMemory(pageCount: number): WebAssembly.Memory {

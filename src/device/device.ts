@@ -41,7 +41,7 @@ export interface Blocks {
   readonly blockCount: number
   /** Reads `target.length / BLOCK_SIZE` blocks from `block` on. Throws FsError EIO. */
   read(block: BlockNo, target: Uint8Array): void
-  /** The same, without keeping the event loop busy; for large reads. */
+  /** The same, without keeping the event loop busy; for large reads, best into page-aligned memory. */
   readAsync(block: BlockNo, target: Uint8Array): Promise<void>
   /** Stores whole blocks; survives this process, not a power cut. */
   write(block: BlockNo, data: Uint8Array): void

@@ -31,6 +31,8 @@ import {
   OPEN_RDONLY,
   OPEN_TRUNC,
   type Opened,
+  type ReadHow,
+  type ReadMemory,
   type WriteRequest,
 } from './operations.ts'
 
@@ -152,28 +154,31 @@ export function read(
   fh: FileHandle,
   offset: number,
   lengthBytes: number,
-  forCache = false,
+  { forCache, memory }: ReadHow = { forCache: false },
 ): Awaitable<readonly Uint8Array[]> {
   const handle = context.files.handle(fh)
   const view = forCache ? viewForCache(context, handle, offset + lengthBytes) : handle.view
   if (!handle.keepsTime) context.accessTimes.touch(context.engine.inodes.get(view.ino))
   const mustWaitFirst = view.replacing !== undefined || view.sizeTaken !== undefined
   if (mustWaitFirst || mustCount(context.engine, view.ino)) {
-    return readSlowly(context, view, offset, lengthBytes)
+    return readSlowly(context, view, { offset, lengthBytes, memory })
   }
-  return readFile(context.engine, view, offset, lengthBytes)
+  return readFile(context.engine, view, offset, lengthBytes, memory)
 }
 
 async function readSlowly(
   { engine }: FsContext,
   file: FileState,
-  offset: number,
-  lengthBytes: number,
+  range: {
+    readonly offset: number
+    readonly lengthBytes: number
+    readonly memory: ReadMemory | undefined
+  },
 ): Promise<readonly Uint8Array[]> {
   while (file.replacing !== undefined) await file.replacing
   await file.sizeTaken
   if (mustCount(engine, file.ino)) await countHoles(engine, file.ino)
-  return readFile(engine, file, offset, lengthBytes)
+  return readFile(engine, file, range.offset, range.lengthBytes, range.memory)
 }
 
 export function write(

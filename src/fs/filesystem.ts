@@ -207,7 +207,7 @@ export class Filesystem implements FilesystemOperations {
     lengthBytes: number,
     how?: ReadHow,
   ): Awaitable<readonly Uint8Array[]> {
-    return data.read(this.context, fh, offset, lengthBytes, how?.forCache)
+    return data.read(this.context, fh, offset, lengthBytes, how)
   }
 
   write(fh: FileHandle, request: WriteRequest): Awaitable<number> {

@@ -5,8 +5,10 @@
  */
 
 import type { Ino } from '../store/inode.ts'
+import type { ReadMemory } from '../txn/read.ts'
 
 export type { Ino } from '../store/inode.ts'
+export type { ReadMemory } from '../txn/read.ts'
 
 export type Awaitable<Value> = Value | Promise<Value>
 
@@ -116,6 +118,8 @@ export interface XattrSetter {
 export interface ReadHow {
   /** Whether the kernel reads for its cache, which all handles share. */
   readonly forCache: boolean
+  /** Where large reads put what comes from the disk. */
+  readonly memory?: ReadMemory
 }
 
 export interface CopyRequest {

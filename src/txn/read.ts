@@ -29,17 +29,24 @@ export function currentSize(engine: Engine, file: FileState): number {
   return file.shadow?.size ?? publishedState(engine, file).size
 }
 
+/** Lends memory that starts on a page. Throws FsError ENOMEM. */
+export interface ReadMemory {
+  take(sizeBytes: number): Buffer
+}
+
 /**
  * Bytes from `offset` on, at most `lengthBytes`, fewer only at the end of the file: the kernel takes
  * a short answer for the end, and shows zeros behind it. Views of memory that must not be changed.
  * Throws FsError EIO if any of it is not what was stored. A page of the kernel's cache is not lost by
- * its neighbours: after a failed read ahead the kernel asks for each page by itself.
+ * its neighbours: after a failed read ahead the kernel asks for each page by itself. What large reads take
+ * of `memory` is no longer used by them when their promise settles.
  */
 export function readFile(
   engine: Engine,
   file: FileState,
   offset: number,
   lengthBytes: number,
+  memory?: ReadMemory,
 ): Uint8Array[] | Promise<Uint8Array[]> {
   const end = Math.min(currentSize(engine, file), offset + lengthBytes)
   if (end <= offset) return []
@@ -50,10 +57,9 @@ export function readFile(
     trimPieces(read, offset - firstBlock * BLOCK_SIZE, end - offset)
   const diskBlocks = pieces.reduce((sum, p) => sum + (isRun(p) ? p.checksums.length : 0), 0)
   if (diskBlocks > SYNC_READ_BLOCKS) {
-    return Promise.all(pieces.map(async (piece) => fetchAsync(engine, piece))).then(
-      trim,
+    return fetchAll(engine, pieces, takeMemory(diskBlocks * BLOCK_SIZE, memory)).then((fetched) =>
       // A block may have been freed and used again meanwhile: what is wrong now, is wrong.
-      () => trim(fetchNow(engine, file, firstBlock, endBlock)),
+      trim(fetched ?? fetchNow(engine, file, firstBlock, endBlock)),
     )
   }
   return trim(pieces.map((piece) => fetch(engine, file, piece)))
@@ -124,13 +130,34 @@ function fetch(engine: Engine, file: FileState, piece: Piece): Uint8Array {
   throw damagedRun(engine, file, piece, wrong, WRONG_CONTENT)
 }
 
-async function fetchAsync(engine: Engine, piece: Piece): Promise<Uint8Array> {
-  if (!isRun(piece)) return piece
-  const data = Buffer.allocUnsafeSlow(piece.checksums.length * BLOCK_SIZE)
-  await engine.store.device.blocks.readAsync(piece.start, data)
-  // Read again, and reported, by the caller.
-  if (wrongIndex(piece, data) >= 0) throw new FsError('EIO', WRONG_CONTENT)
-  return data
+function takeMemory(sizeBytes: number, memory: ReadMemory | undefined): Buffer {
+  try {
+    if (memory !== undefined) return memory.take(sizeBytes)
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error
+  }
+  return Buffer.allocUnsafeSlow(sizeBytes)
+}
+
+/** All pieces, read side by side, or undefined if one of them is wrong; none is being read any more then. */
+async function fetchAll(
+  engine: Engine,
+  pieces: readonly Piece[],
+  memory: Buffer,
+): Promise<Uint8Array[] | undefined> {
+  let used = 0
+  const fetching = pieces.map(async (piece) => {
+    if (!isRun(piece)) return piece
+    const data = memory.subarray(used, used + piece.checksums.length * BLOCK_SIZE)
+    used += data.length
+    await engine.store.device.blocks.readAsync(piece.start, data)
+    // Read again, and reported, by the caller.
+    if (wrongIndex(piece, data) >= 0) throw new FsError('EIO', WRONG_CONTENT)
+    return data
+  })
+  const fetched = await Promise.allSettled(fetching)
+  const right = fetched.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
+  return right.length === pieces.length ? right : undefined
 }
 
 /** The first block that does not have its checksum, or -1. */

@@ -97,6 +97,28 @@ test('small writes are answered at the end of their burst, the last one first', 
   assert.deepEqual(bench.answers, [0, 0, 0, 0])
 })
 
+test('what a read has taken is lent again when it is answered, and when it has failed', async () => {
+  const bench = new Bench()
+  const taken = new Set<ArrayBufferLike>()
+  let isBroken = false
+  bench.filesystem.read = async (_fh, _offset, lengthBytes, how) => {
+    const piece = how?.memory?.take(lengthBytes) ?? Buffer.alloc(0)
+    taken.add(piece.buffer)
+    await Promise.resolve()
+    if (isBroken) throw new FsError('EIO', 'Broken')
+    return [piece]
+  }
+  const read = Buffer.alloc(40)
+  read.writeUInt32LE(1024 * 1024, 16)
+  for (const breaks of [false, true, false]) {
+    isBroken = breaks
+    bench.request(OPCODE.READ, 1n, read)
+    await new Promise(setImmediate)
+  }
+  assert.deepEqual(bench.answers, [0, -ERRNO.EIO, 0])
+  assert.equal(taken.size, 1)
+})
+
 test('dispatch() answers EIO for a bug and reports it', () => {
   const bench = new Bench()
   bench.request(OPCODE.GETATTR, 99n, Buffer.alloc(16))

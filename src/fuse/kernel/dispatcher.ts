@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Failures } from '../failures.ts'
-import type { Edge, Reply } from './edge.ts'
+import { type Edge, type Reply, isLent } from './edge.ts'
 import { handlerOf, isAnswered } from './handler-table.ts'
 import { OPCODE, operationName, REQUEST_HEADER_SIZE } from './protocol.ts'
 import type { RequestNumber } from './reply-sender.ts'
@@ -106,6 +106,8 @@ export class Dispatcher {
     } catch (error) {
       // The kernel has not taken that answer and still waits.
       this.#fail(request, opcode, error)
+    } finally {
+      if (isLent(reply)) reply.giveBack()
     }
   }
 

@@ -59,7 +59,15 @@ export interface Request {
 }
 
 /** One buffer with room for the header, or pieces of content that are not to be copied together. */
-export type Reply = Buffer | readonly Uint8Array[]
+export type Reply = Buffer | readonly Uint8Array[] | LentReply
+
+/** Pieces in memory that is given back when they are sent. */
+export interface LentReply {
+  readonly pieces: readonly Uint8Array[]
+  giveBack(): void
+}
+
+export const isLent = (reply: Reply): reply is LentReply => 'giveBack' in reply
 
 /** Answers a request, or throws an FsError. Undefined is for what the kernel wants no answer to. */
 export type Handler = (edge: Edge, request: Request) => Awaitable<Reply | undefined>

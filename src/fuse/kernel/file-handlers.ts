@@ -1,5 +1,5 @@
 /** Requests about open files. */
-import { type Edge, type Handler, OWN_HANDLE, type Request, whenReady } from './edge.ts'
+import { type Edge, type Handler, OWN_HANDLE, type Reply, type Request, whenReady } from './edge.ts'
 import type { Awaitable, Opened } from '../../fs/operations.ts'
 import { invariant } from '../../errors.ts'
 import { OPEN_TRUNC } from '../../fs/operations.ts'
@@ -10,6 +10,7 @@ import {
   WRITE_CACHE,
   WRITE_KILL_SUIDGID,
 } from './protocol.ts'
+import { LentMemory } from './read-memory.ts'
 import { encodeCreated, encodeDone, encodeOffset, encodeOpened, encodeSize } from './replies.ts'
 import {
   decodeAllocate,
@@ -72,10 +73,17 @@ export const makeUnnamed: Handler = (edge, { ino, caller, body }) => {
 export const read: Handler = (edge, { body }) => {
   const { fh, offset, lengthBytes, flags } = decodeRead(body)
   const forCache = (flags & READ_LOCK_OWNER) === 0
-  return whenReady(edge.filesystem.read(fh, offset, lengthBytes, { forCache }), (pieces) => {
+  const memory = new LentMemory()
+  const reply = (pieces: readonly Uint8Array[]): Reply => {
     const total = pieces.reduce((sum, piece) => sum + piece.length, 0)
     invariant(total <= lengthBytes, 'a read returns no more than was asked for')
-    return pieces
+    return memory.reply(pieces)
+  }
+  const reading = edge.filesystem.read(fh, offset, lengthBytes, { forCache, memory })
+  if (!(reading instanceof Promise)) return reply(reading)
+  return reading.then(reply).catch((error: unknown) => {
+    memory.giveBack()
+    throw error
   })
 }
 

@@ -1,6 +1,6 @@
 import { writevSync } from 'node:fs'
 import { ERRNO } from '../../errors.ts'
-import type { Reply } from './edge.ts'
+import { type Reply, isLent } from './edge.ts'
 import { lastErrno, write } from './libc.ts'
 import { REPLY_HEADER_SIZE } from './protocol.ts'
 
@@ -37,7 +37,7 @@ export class ReplySender {
       writeHeader(reply, reply.length, 0, request)
       this.#write(reply)
     } else {
-      this.#writePieces(request, reply)
+      this.#writePieces(request, isLent(reply) ? reply.pieces : reply)
     }
   }
 

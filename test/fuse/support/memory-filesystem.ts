@@ -15,6 +15,7 @@ import type {
   FilesystemStatistics,
   Ino,
   Opened,
+  ReadHow,
   RenameRequest,
   WriteRequest,
 } from '../../../src/fs/operations.ts'
@@ -182,7 +183,12 @@ export class MemoryFilesystem implements FilesystemOperations {
     return { attributes, opened: { fh: this.#open(attributes.ino), keepCache: true } }
   }
 
-  read(fh: FileHandle, offset: number, lengthBytes: number): readonly Uint8Array[] {
+  read(
+    fh: FileHandle,
+    offset: number,
+    lengthBytes: number,
+    _how?: ReadHow,
+  ): Awaitable<readonly Uint8Array[]> {
     const content = this.#contentOf(this.#opened(fh))
     const end = Math.min(content.length, offset + lengthBytes)
     const middle = Math.min(end, offset + 4096)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { pino } from 'pino'
 import { type DeviceImage, MemoryDevice } from '../../../src/device/memory-device.ts'
 import { Dispatcher } from '../../../src/fuse/kernel/dispatcher.ts'
-import type { Reply } from '../../../src/fuse/kernel/edge.ts'
+import { type Reply, isLent } from '../../../src/fuse/kernel/edge.ts'
 import { Handshake } from '../../../src/fuse/kernel/handshake.ts'
 import { KernelLink } from '../../../src/fuse/kernel/kernel-link.ts'
 import { Failures } from '../../../src/fuse/failures.ts'
@@ -82,7 +82,8 @@ export class DispatchBench {
   private note({ low, high }: { low: number; high: number }, errno: number, reply: Reply): void {
     if (high !== UNIQUE_HIGH) this.faults.push(`an answer has number ${high}:${low}`)
     if (this.answers.has(low)) this.faults.push(`request ${low} has two answers`)
-    const whole = Buffer.isBuffer(reply) ? reply : Buffer.concat([Buffer.alloc(16), ...reply])
+    const pieces = Buffer.isBuffer(reply) || !isLent(reply) ? reply : reply.pieces
+    const whole = Buffer.isBuffer(pieces) ? pieces : Buffer.concat([Buffer.alloc(16), ...pieces])
     assert.ok(whole.length >= 16, 'an answer has room for its header')
     this.answers.set(low, { unique: low, errno, payload: whole.subarray(16) })
   }
