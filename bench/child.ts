@@ -1,6 +1,7 @@
 /** Child processes that answer each message with one, within a time, and die with this process. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { DAEMON_ENVIRONMENT, DAEMON_FLAGS } from '../src/cli/daemon-node.ts'
 
 const live = new Set<ChildProcess>()
 
@@ -23,7 +24,8 @@ export class Child {
     this.#process = fork(program, [...parameters], {
       serialization: 'advanced',
       // What the command gives its daemon.
-      env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
+      env: { ...process.env, ...DAEMON_ENVIRONMENT },
+      execArgv: [...DAEMON_FLAGS],
     })
     live.add(this.#process)
     this.ended = new Promise((resolve) => {

@@ -9,13 +9,13 @@ import { fileURLToPath } from 'node:url'
 import { memfdCreate } from '../fuse/kernel/libc.ts'
 import { resolveMountpoint } from '../fuse/kernel/mount-point.ts'
 import type { DaemonReport, MountRequest } from './daemon-link.ts'
+import { DAEMON_ENVIRONMENT, DAEMON_FLAGS } from './daemon-node.ts'
 import { diskWaitOf, isEnding } from './end-process.ts'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
 import { supervised } from './supervisor.ts'
 
 const DAEMON = fileURLToPath(new URL('daemon.js', import.meta.url))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-const THREAD_COUNT = 16
 const LOOK_MS = 1000
 const STUCK_LOOKS = 3
 
@@ -63,7 +63,7 @@ async function spawnSupervised(request: MountRequest): Promise<ChildProcess> {
 }
 
 const parametersOf = (request: MountRequest): readonly string[] => [
-  '--enable-source-maps',
+  ...DAEMON_FLAGS,
   DAEMON,
   JSON.stringify(request),
 ]
@@ -75,7 +75,7 @@ function spawnDaemon(
   descriptors: readonly number[],
 ): ChildProcess {
   return spawn(command, parameters, {
-    env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_COUNT) },
+    env: { ...process.env, ...DAEMON_ENVIRONMENT },
     stdio: foreground
       ? ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors]
       : ['ignore', 'ignore', 'pipe', 'ipc', ...descriptors],
