@@ -9,6 +9,8 @@ export interface MountSettings {
   readonly readOnly: boolean
   readonly newFiles: 'ordinary' | 'shared' | 'isolated'
   readonly noAccessTimes: boolean
+  readonly strictAccessTimes: boolean
+  readonly noDirectoryAccessTimes: boolean
   readonly allowOther: boolean
   readonly writebackCache: boolean
   readonly transport: TransportName
@@ -47,7 +49,16 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
     text: 'new files are isolated, as if user.atomic=isolated were set',
     apply: (draft) => (draft.newFiles = 'isolated'),
   },
-  noatime: { text: 'keep no access times', apply: (draft) => (draft.noAccessTimes = true) },
+  noatime: { text: 'keep no access times', apply: keepTimes('none') },
+  relatime: {
+    text: 'move the access time of what has changed since, or once a day (default)',
+    apply: keepTimes('relative'),
+  },
+  strictatime: { text: 'move the access time with each access', apply: keepTimes('strict') },
+  nodiratime: {
+    text: 'keep no access times of directories',
+    apply: (draft) => (draft.noDirectoryAccessTimes = true),
+  },
   allow_other: {
     text: 'let other users in (always so when root mounts)',
     apply: (draft) => (draft.allowOther = true),
@@ -95,6 +106,13 @@ const IGNORED =
 /** What the mount table shows beside the flags. */
 const KERNELS_OWN = /^(fd|rootmode|user_id|group_id|blksize|max_read)=\w+$/
 
+/** Further names of mount(8) for which times of access are kept; those without an effect are not here. */
+const ACCESS_TIME_OPPOSITES: Readonly<Record<string, (draft: Draft) => void>> = {
+  atime: keepTimes('relative'),
+  nostrictatime: keepTimes('relative'),
+  diratime: (draft) => (draft.noDirectoryAccessTimes = false),
+}
+
 /** Splits the values of all `-o` at commas, but for those in double quotes. */
 export function splitOptions(lists: readonly string[]): string[] {
   return lists.flatMap((list) => list.match(/(?:"[^"]*"|[^,])+/g) ?? [])
@@ -114,6 +132,8 @@ export function parseMountOptions(
     readOnly: false,
     newFiles: 'ordinary',
     noAccessTimes: false,
+    strictAccessTimes: false,
+    noDirectoryAccessTimes: false,
     allowOther: false,
     writebackCache: true,
     transport: 'kernel',
@@ -127,6 +147,7 @@ export function parseMountOptions(
   for (const option of splitOptions(lists)) {
     const known = findOption(option)
     known?.apply(draft, option.slice(option.indexOf('=') + 1))
+    if (Object.hasOwn(ACCESS_TIME_OPPOSITES, option)) ACCESS_TIME_OPPOSITES[option]?.(draft)
     if (isStandardOption(option)) standard.push(option)
     else if (known === undefined && !isSloppy && !IGNORED.test(option)) throw refuseUnknown(option)
   }
@@ -163,6 +184,13 @@ const VALUED = /^(\w+)=[A-Z]+$/
 
 function setAtomic(draft: Draft): void {
   draft.newFiles = 'shared'
+}
+
+function keepTimes(which: 'none' | 'relative' | 'strict'): (draft: Draft) => void {
+  return (draft) => {
+    draft.noAccessTimes = which === 'none'
+    draft.strictAccessTimes = which === 'strict'
+  }
 }
 
 function setLogLevel(draft: Draft, level: string): void {

@@ -97,6 +97,8 @@ function sessionOptions(place: MountPlace, settings: MountSettings) {
     readOnly: settings.readOnly,
     newFiles: settings.newFiles,
     noAccessTimes: settings.noAccessTimes,
+    strictAccessTimes: settings.strictAccessTimes,
+    noDirectoryAccessTimes: settings.noDirectoryAccessTimes,
     allowOther: settings.allowOther,
     mountOptions: settings.standard,
     writebackCache: settings.writebackCache,

@@ -60,6 +60,17 @@ function blocksShown(inode: Inode, fork: ShadowFork | undefined): number {
   return count
 }
 
+/** Under way while the kernel, which owns sizes and times, still has to learn what they are. */
+export function kernelLearns(
+  { files, changeTimes }: FsContext,
+  ino: Ino,
+): Promise<void> | undefined {
+  const resizing = files.find(ino)?.resizing
+  const changing = changeTimes.find(ino)
+  if (resizing === undefined) return changing
+  return changing === undefined ? resizing : resizing.then(async () => changing)
+}
+
 /**
  * What stat(2) shows to a caller. An isolated file is as it is published, but to a process that has
  * staged something as it has staged it.
@@ -70,7 +81,9 @@ export function getAttributes(context: FsContext, ino: Ino, caller?: Caller): At
   if (!isFile(inode) || !isIsolated(inode)) {
     const attributes = toAttributes(inode, file?.shadow)
     // Who cannot wait until the kernel has the size must not have it trust what it has.
-    return file?.resizing === undefined ? attributes : { ...attributes, isVolatile: true }
+    return kernelLearns(context, ino) === undefined
+      ? attributes
+      : { ...attributes, isVolatile: true }
   }
   const own = file === undefined || caller === undefined ? [] : forksOf(context, file, caller)
   return { ...toAttributes(inode, own.length === 1 ? own[0] : undefined), isVolatile: true }

@@ -4,19 +4,18 @@ import type { Scrubber } from '../scrub/scrubber.ts'
 import type { Ino } from '../store/inode.ts'
 import type { Engine } from '../txn/engine.ts'
 import type { Reaper } from '../txn/reaper.ts'
-import type { AccessTimes } from './access-times.ts'
+import type { AccessTimes, AccessTimesKept } from './access-times.ts'
 import type { FileTable } from './file-table.ts'
 import type { FolderTransactions } from './folder-transactions.ts'
 import type { KernelAttributes } from './kernel-attributes.ts'
 import type { Awaitable, Caller, IoctlRequest, KernelCache } from './operations.ts'
 import type { Processes } from './processes.ts'
 import type { References } from './references.ts'
+import type { UnderWay } from './under-way.ts'
 
-export interface FilesystemOptions {
+export interface FilesystemOptions extends AccessTimesKept {
   /** What new files are, wherever they are made, unless their folder says more. */
   readonly newFiles: 'ordinary' | 'shared' | 'isolated'
-  /** Reading does not change the time of access. */
-  readonly noAccessTimes: boolean
 }
 
 export interface FsContext {
@@ -30,6 +29,8 @@ export interface FsContext {
   readonly doomed: Set<Ino>
   readonly kernel: KernelCache
   readonly kernelAttributes: KernelAttributes
+  /** While the kernel still has to learn that a file has changed. */
+  readonly changeTimes: UnderWay
   readonly processes: Processes
   /** None where a volume is only used by a test. */
   readonly scrubber?: Scrubber

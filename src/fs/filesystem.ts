@@ -13,7 +13,7 @@ import { endTransaction } from '../txn/savepoints.ts'
 import type { FileState } from '../txn/shadow-fork.ts'
 import { AccessTimes } from './access-times.ts'
 import { allocate } from './allocate.ts'
-import { getAttributes, setAttributes } from './attributes.ts'
+import { getAttributes, kernelLearns, setAttributes } from './attributes.ts'
 import type { FilesystemOptions, FsContext } from './context.ts'
 import { copyRange } from './copy-range.ts'
 import { DamageLog } from './damage-log.ts'
@@ -52,6 +52,7 @@ import { References } from './references.ts'
 import { rename } from './rename.ts'
 import { seek } from './seek.ts'
 import { TreeRemoval } from './tree-removal.ts'
+import { UnderWay } from './under-way.ts'
 import * as xattrs from './xattrs.ts'
 
 export interface FilesystemParts {
@@ -82,7 +83,7 @@ export class Filesystem implements FilesystemOperations {
     parts.engine.onDamage = (damage) => {
       damageLog.note(damage)
     }
-    const accessTimes = new AccessTimes(parts.engine, parts.options.noAccessTimes)
+    const accessTimes = new AccessTimes(parts.engine, parts.options)
     const files = new FileTable()
     const references = new References()
     const kernelAttributes = new KernelAttributes(parts.kernel)
@@ -91,6 +92,7 @@ export class Filesystem implements FilesystemOperations {
       transactions.note(change)
     }
     const doomed = new Set<Ino>()
+    const changeTimes = new UnderWay()
     this.context = {
       ...parts,
       reaper,
@@ -98,6 +100,7 @@ export class Filesystem implements FilesystemOperations {
       references,
       accessTimes,
       kernelAttributes,
+      changeTimes,
       transactions,
       doomed,
     }
@@ -130,14 +133,14 @@ export class Filesystem implements FilesystemOperations {
       if (caller === undefined || !isFile(inode) || !isIsolated(inode)) return attributes
       return isolatedAttributes(this.context, attributes, caller, fh)
     }
-    const resizing = this.context.files.find(ino)?.resizing
+    const showing = kernelLearns(this.context, ino)
     const closed = whenClosed(this.context, ino)
     if (closed !== undefined) return closed.then(get)
-    if (resizing === undefined) return get()
-    if (caller === undefined) return resizing.then(get)
+    if (showing === undefined) return get()
+    if (caller === undefined) return showing.then(get)
     return this.context.processes
       .asksUnlocked(caller.pid)
-      .then((mayWait) => (mayWait ? resizing.then(get) : get()))
+      .then((mayWait) => (mayWait ? showing.then(get) : get()))
   }
 
   setAttributes(ino: Ino, changes: AttributeChanges, caller?: Caller): Awaitable<Attributes> {

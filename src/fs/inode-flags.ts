@@ -12,6 +12,7 @@ import {
   isDirectory,
   isFile,
 } from '../store/inode.ts'
+import { showChange } from './change-times.ts'
 import { type FsContext, type IoctlHandler, whenRoom } from './context.ts'
 import { Identity, isUnnamed } from './identity.ts'
 import type { Awaitable, Caller } from './operations.ts'
@@ -93,7 +94,7 @@ function setFlags(
     draft.flags = (draft.flags & ~OWN) | flags
     draft.ctimeNs = context.engine.clock()
     context.engine.commit(change)
-    context.kernel.dropAttributes(inode.ino)
+    showChange(context, inode.ino)
     return new Uint8Array(0)
   })
 }

@@ -313,6 +313,14 @@ export interface KernelCache {
    * Has the kernel set times, which it owns like sizes; it sends them back as any utimensat(2). The kernel must not hold the inode's lock until this is done.
    */
   touch?(attributes: Pick<Attributes, 'ino' | 'atimeNs' | 'mtimeNs'>): Promise<void>
+  /**
+   * Has the kernel set the time of change alone, which it owns, too, and say it to `take`; what that returns
+   * is the answer. What is dirty of the inode is sent before. The same as for `touch` holds of the lock.
+   */
+  moveChangeTime?(
+    attributes: Pick<Attributes, 'ino' | 'atimeNs'>,
+    take: (ctimeNs: bigint) => Awaitable<Attributes>,
+  ): Promise<void>
 }
 
 export interface ResizeHow {

@@ -5,6 +5,7 @@
 import { stat } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { FsError } from '../errors.ts'
+import type { AccessTimesKept } from '../fs/access-times.ts'
 import { Filesystem } from '../fs/filesystem.ts'
 import { formatDevice } from '../fs/descriptors.ts'
 import type { KernelCache } from '../fs/operations.ts'
@@ -23,7 +24,7 @@ import { Background } from './background.ts'
 import { makeScrubber } from './scrub.ts'
 import { DiskWatch } from './disk-watch.ts'
 
-export interface SessionOptions {
+export interface SessionOptions extends AccessTimesKept {
   /** The volume's folder. */
   readonly volume: string
   readonly mountpoint: string
@@ -31,7 +32,6 @@ export interface SessionOptions {
   readonly source: string
   readonly readOnly: boolean
   readonly newFiles: 'ordinary' | 'shared' | 'isolated'
-  readonly noAccessTimes: boolean
   readonly allowOther: boolean
   /** Standard options for mount(8), as they are. */
   readonly mountOptions: readonly string[]
@@ -151,10 +151,7 @@ function makeFilesystem(
     kernel,
     processes,
     scrubber: makeScrubber(volume, options.log),
-    options: {
-      newFiles: options.newFiles,
-      noAccessTimes: options.noAccessTimes || options.readOnly,
-    },
+    options: { ...options, noAccessTimes: options.noAccessTimes || options.readOnly },
     log: options.log,
   })
 }

@@ -72,6 +72,31 @@ test('parseMountOptions() lets the last option win', () => {
   assert.equal(parseMountOptions(['rw', 'ro']).readOnly, true)
 })
 
+test('parseMountOptions() has the last option say which times of access are kept', () => {
+  const kept = (options: string): string => {
+    const settings = parseMountOptions([options])
+    assert.deepEqual(settings.standard, options.split(','))
+    const { noAccessTimes, strictAccessTimes, noDirectoryAccessTimes } = settings
+    const files = noAccessTimes ? 'none' : strictAccessTimes ? 'strict' : 'relative'
+    return noDirectoryAccessTimes ? `${files}, no directories` : files
+  }
+  const cases: Readonly<Record<string, string>> = {
+    relatime: 'relative',
+    noatime: 'none',
+    'noatime,atime': 'relative',
+    'noatime,relatime': 'relative',
+    strictatime: 'strict',
+    'strictatime,noatime': 'none',
+    'noatime,strictatime': 'strict',
+    'strictatime,nostrictatime': 'relative',
+    nodiratime: 'relative, no directories',
+    'nodiratime,diratime': 'relative',
+    'strictatime,nodiratime': 'strict, no directories',
+  }
+  for (const [options, wanted] of Object.entries(cases))
+    assert.equal(kept(options), wanted, options)
+})
+
 test('parseMountOptions() passes standard options on and ignores those of fstab', () => {
   const settings = parseMountOptions([
     'defaults,noexec,nofail,_netdev,user,user=me,auto,noauto,x-systemd.automount,comment=x,nodev,,',
@@ -88,6 +113,8 @@ test('parseMountOptions() reads what is of this filesystem', () => {
     readOnly: true,
     newFiles: 'shared',
     noAccessTimes: true,
+    strictAccessTimes: false,
+    noDirectoryAccessTimes: false,
     allowOther: true,
     writebackCache: false,
     transport: 'kernel',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AttributeChanges, Attributes } from '../../src/fs/operations.ts'
+import type { FilesystemOptions } from '../../src/fs/context.ts'
 import * as v from '../support/volume.ts'
 import {
   TIMEOUT,
@@ -63,6 +64,32 @@ test('opening for reading is an access, unless it says otherwise', TIMEOUT, asyn
   }
   await close(fs, await openFile(fs, ino, LARGE_FILE))
   assert.equal(movedTimes(before, await stat(fs, ino)), 'a')
+})
+
+test('a mount keeps the times of access that it is told to', TIMEOUT, async () => {
+  const LARGE_FILE = 0o100000
+  const moved = async (options: Partial<FilesystemOptions>): Promise<string> => {
+    const { fs } = await v.freshFilesystem({ noAccessTimes: false, ...options })
+    const inos = [await fileWith(fs, 'a', 'x'), await directory(fs, 'folder')]
+    const access = async (ino: number): Promise<void> => {
+      if (ino === inos[0]) await close(fs, await openFile(fs, ino, LARGE_FILE))
+      else await fs.readDirectory(fs.openDirectory(ino), 0)
+    }
+    const all: string[] = []
+    for (const ino of inos) {
+      for (let i = 0; i < 2; i++) {
+        const before = await stat(fs, ino)
+        await access(ino)
+        all.push(movedTimes(before, await stat(fs, ino)))
+      }
+    }
+    return all.join(',')
+  }
+  assert.equal(await moved({}), 'a,,a,')
+  assert.equal(await moved({ strictAccessTimes: true }), 'a,a,a,a')
+  assert.equal(await moved({ noDirectoryAccessTimes: true }), 'a,,,')
+  assert.equal(await moved({ strictAccessTimes: true, noDirectoryAccessTimes: true }), 'a,a,,')
+  assert.equal(await moved({ noAccessTimes: true }), ',,,')
 })
 
 test('each operation moves the times that POSIX names', TIMEOUT, async () => {

@@ -36,7 +36,7 @@ export interface ResizeRequests {
   /** Whether a SETATTR of this inode to this size comes from a resize. */
   isOurs(ino: Ino, size: number | undefined, caller: Caller): boolean
   /** The attributes that a SETATTR is to be answered with, if it comes from making the kernel take them. */
-  adopted(ino: Ino, changes: AttributeChanges, caller: Caller): Attributes | undefined
+  adopted(ino: Ino, changes: AttributeChanges, caller: Caller): Awaitable<Attributes> | undefined
 }
 
 /** Tells the requests for files that this program opens from all others. */

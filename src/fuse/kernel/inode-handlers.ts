@@ -76,7 +76,9 @@ export const setAttributes: Handler = (edge, request) => {
   const { ino, caller } = request
   const changes = decodeSetAttributes(request.body)
   const adopted = edge.resizes.adopted(ino, changes, caller)
-  if (adopted !== undefined) return encodeAttributes(adopted, edge.timeouts)
+  if (adopted !== undefined) {
+    return whenReady(adopted, (taken) => encodeAttributes(taken, edge.timeouts))
+  }
   if (edge.resizes.isOurs(ino, changes.size, caller)) return answerResize(edge, ino)
   return whenReady(edge.filesystem.setAttributes(ino, changes, caller), (found) =>
     encodeAttributes(found, edge.timeouts),

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs'
 import { FsError, invariant } from '../../errors.ts'
-import type { Attributes, Ino, KernelCache, ResizeHow } from '../../fs/operations.ts'
+import type { Attributes, Awaitable, Ino, KernelCache, ResizeHow } from '../../fs/operations.ts'
 import { ContentSyncs } from './content-syncs.ts'
 import { Lane, poolThreadCount } from './lane.ts'
 import { dup, isInError, lastErrno } from './libc.ts'
@@ -111,6 +111,15 @@ export class KernelLink implements KernelCache {
     await this.#run(async ({ notifications, mountpoint, writebackCache }) => {
       if (writebackCache) await this.resizes.touch({ ...attributes, notifications }, mountpoint)
       else await notifications.dropAttributes(attributes.ino)
+    })
+  }
+
+  async moveChangeTime(
+    { ino, atimeNs }: Pick<Attributes, 'ino' | 'atimeNs'>,
+    take: (ctimeNs: bigint) => Awaitable<Attributes>,
+  ): Promise<void> {
+    await this.#run(async ({ notifications, mountpoint }) => {
+      await this.resizes.move({ ino, atimeNs, take }, notifications, mountpoint)
     })
   }
 

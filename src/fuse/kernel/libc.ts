@@ -81,12 +81,24 @@ export async function truncatePath(path: string, size: number): Promise<number> 
 
 const utimensat = library.func('int utimensat(int, const char*, void*, int)')
 
-/** Sets times of a file in a thread of the pool, to the nanosecond. Resolves with 0 or an errno. */
-export async function setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): Promise<number> {
+/**
+ * Sets times of a file in a thread of the pool, to the nanosecond; one that is undefined stays. Resolves
+ * with 0 or an errno.
+ */
+export async function setTimes(
+  path: string,
+  atimeNs: bigint,
+  mtimeNs: bigint | undefined,
+): Promise<number> {
   const AT_FDCWD = -100
+  const UTIME_OMIT = 0x3fff_fffen
   const NANOSECONDS = 1_000_000_000n
   const times = Buffer.alloc(32)
   for (const [i, time] of [atimeNs, mtimeNs].entries()) {
+    if (time === undefined) {
+      times.writeBigInt64LE(UTIME_OMIT, 16 * i + 8)
+      continue
+    }
     const nanoseconds = ((time % NANOSECONDS) + NANOSECONDS) % NANOSECONDS
     times.writeBigInt64LE((time - nanoseconds) / NANOSECONDS, 16 * i)
     times.writeBigInt64LE(nanoseconds, 16 * i + 8)

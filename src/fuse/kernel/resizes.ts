@@ -30,7 +30,7 @@
  */
 import { join } from 'node:path'
 import { FsError } from '../../errors.ts'
-import type { AttributeChanges, Attributes, Caller, Ino } from '../../fs/operations.ts'
+import type { AttributeChanges, Attributes, Awaitable, Caller, Ino } from '../../fs/operations.ts'
 import type { ResizeRequests } from './edge.ts'
 import { setTimes, truncatePath } from './libc.ts'
 import type { Notifications } from './notifications.ts'
@@ -51,6 +51,12 @@ interface Adoption {
   readonly notifications: Notifications
 }
 
+/** The time of change alone is to be set. */
+interface Move extends Pick<Attributes, 'ino' | 'atimeNs'> {
+  /** Hears what the kernel has set, and answers it. */
+  readonly take: (ctimeNs: bigint) => Awaitable<Attributes>
+}
+
 type Touch = Pick<Attributes, 'ino' | 'atimeNs' | 'mtimeNs'> & Pick<Adoption, 'notifications'>
 
 /** Longer than a thread needs from its answer to where the kernel has set the size. */
@@ -59,6 +65,7 @@ const TAKING_MS = 5
 export class Resizes implements ResizeRequests {
   readonly #pending = new Map<string, Resize>()
   readonly #adoptions = new Map<Ino, Attributes>()
+  readonly #moves = new Map<Ino, Move>()
 
   get isAny(): boolean {
     return this.#pending.size > 0
@@ -84,7 +91,12 @@ export class Resizes implements ResizeRequests {
     return true
   }
 
-  adopted(ino: Ino, { size, mtime }: AttributeChanges, caller: Caller): Attributes | undefined {
+  adopted(ino: Ino, changes: AttributeChanges, caller: Caller): Awaitable<Attributes> | undefined {
+    const move = this.#moves.get(ino)
+    const { size, mtime, ctime } = changes
+    if (move !== undefined && ctime !== undefined && isMove(changes, move) && isOwnThread(caller)) {
+      return move.take(ctime)
+    }
     const attributes = this.#adoptions.get(ino)
     if (attributes === undefined || !isOwnThread(caller)) return undefined
     const isIt = size === undefined ? mtime === attributes.mtimeNs : size === attributes.size
@@ -136,6 +148,19 @@ export class Resizes implements ResizeRequests {
     })
   }
 
+  /** Has the kernel set the time of change: by utimensat(2) that sets the time of access to what it is. */
+  async move(move: Move, notifications: Notifications, mountpoint: string): Promise<void> {
+    const entry = { ino: move.ino, size: undefined, notifications, onTaken: undefined }
+    this.#moves.set(move.ino, move)
+    try {
+      await this.#withName(entry, async (name) => {
+        await setTimes(join(mountpoint, name), move.atimeNs, undefined)
+      })
+    } finally {
+      this.#moves.delete(move.ino)
+    }
+  }
+
   async #withName(resize: Resize, work: (name: string) => Promise<void>): Promise<void> {
     const name = secretName('resize')
     this.#pending.set(name, resize)
@@ -146,6 +171,10 @@ export class Resizes implements ResizeRequests {
       await resize.notifications.dropEntry(ROOT_INO, name)
     }
   }
+}
+
+function isMove({ atime, mtime, size }: AttributeChanges, { atimeNs }: Move): boolean {
+  return atime === atimeNs && mtime === undefined && size === undefined
 }
 
 async function truncate(path: string, size: number): Promise<void> {

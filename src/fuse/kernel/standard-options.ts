@@ -7,11 +7,15 @@ const FLAGS: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-/** Those among them that fusermount3 does not know, and that ask for what is so anyway. */
+/**
+ * Those among them that fusermount3 does not know, and that the kernel has no use for: they ask for what is
+ * so anyway, or are about times of access, which are kept here.
+ */
 const NEEDLESS: ReadonlySet<string> = new Set(
-  'relatime norelatime nostrictatime nolazytime diratime symfollow silent loud nomand noiversion'.split(
-    ' ',
-  ),
+  (
+    'relatime norelatime strictatime nostrictatime nolazytime diratime nodiratime symfollow silent ' +
+    'loud nomand noiversion'
+  ).split(' '),
 )
 
 /** Labels of SELinux; mount(8) drops them where there is none. */

@@ -26,7 +26,7 @@ export const DIFFERENCES: readonly Difference[] = [
     cases: ['open/opening_for_reading_changes_no_times'],
     on: ours,
     finds: /^got: \('a', ''\)/,
-    what: 'Opening a file for reading counts as reading it, for `relatime`',
+    what: 'Opening a file for reading counts as reading it, for times of access',
     why: 'Linux answers reads from its cache without telling, so the time of access would go stale',
   },
   {
@@ -49,13 +49,6 @@ export const DIFFERENCES: readonly Difference[] = [
     finds: /^got: '0o6755'/,
     what: 'With `nowriteback`, `chown` by root to neither an owner nor a group leaves set-user-id alone',
     why: 'Linux passes it on like a write by root, which does',
-  },
-  {
-    cases: ['flags/setting_one_changes_the_time_of_change'],
-    on: cached,
-    finds: /^got: '', not 'c'/,
-    what: '`chattr` on a file changes the time of change that `stat` shows only later',
-    why: 'Linux keeps the times of a file that it caches',
   },
   {
     cases: ['flags/a_descriptor_that_was_open_before'],

@@ -35,6 +35,27 @@ def setting_one_changes_the_time_of_change():
 
 
 @case(needs='flags')
+def the_time_of_change_is_not_before_what_was_written():
+    make('file')
+    fd = os.open('file', os.O_RDWR)
+    os.utime('file', ns=(10 ** 18, 10 ** 18))
+    os.pwrite(fd, b'changed', 0)
+    written = os.fstat(fd)
+    set_flags(fd, FL_NODUMP)
+    now = os.fstat(fd)
+    equal((now.st_mtime_ns, now.st_atime_ns), (written.st_mtime_ns, written.st_atime_ns))
+    equal(now.st_ctime_ns >= written.st_ctime_ns, True)
+    set_flags(fd, FL_IMMUTABLE)
+    protected = os.stat('file').st_ctime_ns
+    equal(protected >= now.st_ctime_ns, True)
+    os.fsync(fd)
+    equal(os.stat('file').st_ctime_ns, protected)
+    set_flags(fd, 0)
+    set_flags(fd, FL_NODUMP)
+    equal(os.stat('file').st_ctime_ns >= protected, True)
+
+
+@case(needs='flags')
 def setting_one_of_a_folder_changes_the_time_of_change():
     os.mkdir('d')
     fd = opened('d')
