@@ -9,6 +9,7 @@ import { mustWait, writersTurn } from '../txn/spill.ts'
 import { stageWrite } from '../txn/stage.ts'
 import { assertAlive } from './alive.ts'
 import { NOBODY, hasPrivileges, killPrivileges, setAttributes, truncate } from './attributes.ts'
+import { dropReplaced, noteRead } from './beside-cache.ts'
 import { onFlush, onRelease, watchMappers } from './close-policy.ts'
 import { type FsContext, whenRoom } from './context.ts'
 import { flushDurably, publishDurably } from './durable.ts'
@@ -158,6 +159,7 @@ export function read(
 ): Awaitable<readonly Uint8Array[]> {
   const handle = context.files.handle(fh)
   const view = forCache ? viewForCache(context, handle, offset + lengthBytes) : handle.view
+  if (forCache) noteRead(view, offset, lengthBytes)
   if (!handle.keepsTime) context.accessTimes.touch(context.engine.inodes.get(view.ino))
   const mustWaitFirst = view.replacing !== undefined || view.sizeTaken !== undefined
   if (mustWaitFirst || mustCount(context.engine, view.ino)) {
@@ -205,8 +207,10 @@ export function write(
       (request.killPrivileges && hasPrivileges(engine.inodes.get(view.ino)))
     if (needsCare) return writeSlowly(context, handle, request)
     writeNow(context, view, request)
+    const replaced = dropReplaced(context, view, request)
     const must = mustSync(context, handle, request)
-    if (must !== false) return endWrite(context, view, request, must)
+    if (replaced !== undefined || must !== false)
+      return endWrite(context, view, request, must, replaced)
     if (isFull(view)) return relieveIfFull(context, view).then(() => request.data.length)
     return request.data.length
   } catch (error) {
@@ -242,8 +246,10 @@ async function endWrite(
   view: FileState,
   { data }: WriteRequest,
   must: Awaitable<boolean>,
+  replaced: Promise<void> | undefined,
 ): Promise<number> {
   const { length } = data
+  await replaced
   if (await must) await publishDurably(context, view)
   return length
 }
@@ -274,7 +280,8 @@ async function writeSlowly(
   } finally {
     unlock()
   }
-  return endWrite(context, view, request, mustSync(context, handle, request))
+  const replaced = dropReplaced(context, view, request)
+  return endWrite(context, view, request, mustSync(context, handle, request), replaced)
 }
 
 /**

@@ -16,6 +16,7 @@ import { currentSize, readFile } from '../txn/read.ts'
 import { assertMergeable, leaveBase, takeBase } from '../txn/rebase.ts'
 import { FileState, type ShadowFork } from '../txn/shadow-fork.ts'
 import { stageTruncate } from '../txn/stage.ts'
+import { noteOpen } from './beside-cache.ts'
 import type { FsContext } from './context.ts'
 import type { OpenFile } from './file-table.ts'
 import type { Attributes, Awaitable, Caller, FileHandle } from './operations.ts'
@@ -34,7 +35,11 @@ export function whenClosed({ engine, files }: FsContext, ino: Ino): Promise<unkn
 
 /** Opens a handle, with a view of its own if the file is isolated. */
 export function openHandle(context: FsContext, ino: Ino, flags: number, caller: Caller): OpenFile {
-  if (!isIsolated(context.engine.inodes.get(ino))) return context.files.open(ino, flags, caller.pid)
+  if (!isIsolated(context.engine.inodes.get(ino))) {
+    const shared = context.files.open(ino, flags, caller.pid)
+    noteOpen(shared)
+    return shared
+  }
   const handle = context.files.open(ino, flags, caller.pid, true)
   takeBase(context.engine, handle.view)
   context.kernelAttributes.begin(context.engine.inodes.get(ino))

@@ -269,6 +269,8 @@ export interface KernelCache {
    * may never come.
    */
   invalidate(ino: Ino): Promise<void>
+  /** The same for a range of the content. */
+  dropRange?(ino: Ino, offset: number, lengthBytes: number): Promise<void>
   /**
    * Has the kernel send what is dirty of an inode, content and times, and keep all of it cached.
    * As for `invalidate`, the caller must not hold what requests wait for. Rejects if it fails.

@@ -31,6 +31,11 @@ export class ByteRanges {
     if (this.starts.length > RANGES_MAX && !this.isCoarse) this.coarsen()
   }
 
+  remove(from: number, to: number): void {
+    if (this.isCoarse) this.cut(roundUp(from), roundDown(to))
+    else this.cut(from, to)
+  }
+
   addAll(other: ByteRanges): void {
     for (const { from, to } of other.all()) this.add(from, to)
   }
@@ -83,6 +88,22 @@ export class ByteRanges {
     const stop = first < end ? Math.max(to, this.ends[end - 1] ?? to) : to
     this.starts.splice(first, end - first, start)
     this.ends.splice(first, end - first, stop)
+  }
+
+  private cut(from: number, to: number): void {
+    if (to <= from) return
+    const first = this.firstEndingBehind(from)
+    let end = first
+    while (end < this.starts.length && (this.starts[end] ?? Infinity) < to) end++
+    if (end === first) return
+    const start = this.starts[first] ?? from
+    const stop = this.ends[end - 1] ?? to
+    const left = [
+      ...(start < from ? [{ from: start, to: from }] : []),
+      ...(stop > to ? [{ from: to, to: stop }] : []),
+    ]
+    this.starts.splice(first, end - first, ...left.map((range) => range.from))
+    this.ends.splice(first, end - first, ...left.map((range) => range.to))
   }
 
   /** Index of the first range that ends behind an offset. */

@@ -175,6 +175,8 @@ export class FileState {
   /** Whether a writer's descriptor was closed after the last write, and after the last xattr was set. */
   isWrittenSinceFlush = false
   hasXattrsSinceFlush = false
+  /** What was read for the kernel's cache, since somebody writes past it; undefined if nobody does. */
+  cachedReads: ByteRanges | undefined
   /** Held by what changes the file and has to wait in the middle of it. */
   readonly lock: Lock
   /** Whether this is what one handle sees of an isolated file, with a shadow fork of its own. */

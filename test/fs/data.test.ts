@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { constants } from 'node:fs'
 import { test } from 'node:test'
 import { BLOCK_SIZE } from '../../src/device/device.ts'
+import { MemoryDevice, emptyImage } from '../../src/device/memory-device.ts'
+import type { KernelCache, WriteRequest } from '../../src/fs/operations.ts'
 import { FILE_SIZE_MAX } from '../../src/store/inode.ts'
 import { Random, testSeed } from '../support/random.ts'
 import * as v from '../support/volume.ts'
@@ -31,6 +34,43 @@ test('writes around block edges leave what they do not touch', TIMEOUT, async (t
       assert.deepEqual(await v.contentOf(fs, ino), expected)
     }
   }
+})
+
+test('a write past the cache drops what was read for it before, and once', TIMEOUT, async () => {
+  const dropped: string[] = []
+  const kernel: KernelCache = {
+    ...v.NO_KERNEL,
+    dropRange: (_ino, offset, length) => {
+      dropped.push(`${offset}+${length}`)
+      return Promise.resolve()
+    },
+  }
+  const device = new MemoryDevice(emptyImage(1024))
+  await v.makeTestVolume(device)
+  const { fs } = await v.openTestFilesystem(device, { kernel })
+  const ino = await fileWith(fs, 'a', 'x'.repeat(40_000))
+  const reader = await openFile(fs, ino, 0)
+  const directly = v.O_RDWR | constants.O_DIRECT
+  const writer = await openFile(fs, ino, directly)
+  const drops = async (at: number, request: Partial<WriteRequest> = {}): Promise<string> => {
+    const data = Buffer.alloc(BLOCK_SIZE, 'y')
+    await fs.write(writer, { ...v.writeRequest(at, data), openFlags: directly, ...request })
+    return dropped.splice(0).join()
+  }
+  assert.equal(await drops(0), '')
+  await fs.read(reader, 0, 3 * BLOCK_SIZE, { forCache: true })
+  await fs.read(reader, 5 * BLOCK_SIZE, BLOCK_SIZE, { forCache: false })
+  assert.equal(await drops(0, { openFlags: v.O_RDWR }), '')
+  assert.equal(await drops(0, { fromCache: true }), '')
+  assert.equal(await drops(BLOCK_SIZE), '4096+4096')
+  assert.equal(await drops(BLOCK_SIZE), '')
+  assert.equal(await drops(5 * BLOCK_SIZE), '')
+  assert.equal(await drops(2 * BLOCK_SIZE), '8192+4096')
+  await close(fs, writer)
+  await close(fs, reader)
+  const late = await openFile(fs, ino)
+  await fs.write(late, { ...v.writeRequest(0, Buffer.alloc(10)), openFlags: directly })
+  assert.deepEqual(dropped, ['0+10'], 'what was read before O_DIRECT was set is not known')
 })
 
 test('read() is short only at the end of the file', TIMEOUT, async () => {

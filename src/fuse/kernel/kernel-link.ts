@@ -41,6 +41,12 @@ export class KernelLink implements KernelCache {
     })
   }
 
+  async dropRange(ino: Ino, offset: number, lengthBytes: number): Promise<void> {
+    await this.#run(async ({ notifications }) => {
+      await notifications.dropRange(ino, offset, lengthBytes)
+    })
+  }
+
   async writeBack(ino: Ino): Promise<void> {
     await this.#collect(async ({ notifications, mountpoint }) => {
       await this.#writeBacks.run(ino, notifications, mountpoint)

@@ -18,6 +18,11 @@ export class Notifications {
     await this.#notifyInode(ino, BigInt(offset))
   }
 
+  /** Writes back what is dirty of a range, then drops it, and the attributes. */
+  async dropRange(ino: number, offset: number, lengthBytes: number): Promise<void> {
+    await this.#send(inodeMessage(ino, BigInt(offset), BigInt(lengthBytes)))
+  }
+
   async dropAttributes(ino: number): Promise<void> {
     await this.#notifyInode(ino, -1n)
   }
@@ -63,10 +68,12 @@ export class Notifications {
   }
 }
 
-function inodeMessage(ino: number, offset: bigint): Buffer {
+/** A length of 0 is all that is behind. */
+function inodeMessage(ino: number, offset: bigint, lengthBytes = 0n): Buffer {
   const message = newNotification(NOTIFY.INVAL_INODE, 24)
   message.writeBigUInt64LE(BigInt(ino), REPLY_HEADER_SIZE)
   message.writeBigInt64LE(offset, REPLY_HEADER_SIZE + 8)
+  message.writeBigInt64LE(lengthBytes, REPLY_HEADER_SIZE + 16)
   return message
 }
 

@@ -1,5 +1,5 @@
 """O_DIRECT."""
-import mmap, os
+import ctypes, mmap, os, struct
 from frame import *
 
 DIRECT = os.O_RDWR | os.O_CREAT | os.O_DIRECT
@@ -70,3 +70,56 @@ def privileges_end():
     os.chmod('file', 0o6777)
     as_user(USER, lambda: os.pwritev(os.open('file', os.O_RDWR | os.O_DIRECT), [buffer(b'y' * 4096)], 0))
     equal(mode_of('file'), '0o777')
+
+
+@case
+def an_asynchronous_write_is_seen_by_who_reads_through_the_cache():
+    length = 1 << 18
+    make('file', b'\0' * length)
+    fd = os.open('file', DIRECT)
+    contents = [buffer(bytes([n]) * length) for n in range(1, 5)]
+    queue = Asynchronous()
+    stop, stopped = os.pipe()
+    reader = os.fork()
+    if reader == 0:
+        os.close(stopped)
+        os.set_blocking(stop, False)
+        while outcome(os.read, stop, 1) == 'EAGAIN':
+            read('file')
+        os._exit(0)
+    try:
+        for n in range(200):
+            content = contents[n % len(contents)]
+            equal(queue.write(fd, content, 0), length)
+            equal(read('file') == bytes(content), True, f'the content after write {n}')
+    finally:
+        os.close(stopped)
+        os.waitpid(reader, 0)
+
+
+class Asynchronous:
+    """io_submit(2), for one write at a time."""
+
+    def __init__(self):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        is_arm = os.uname().machine == 'aarch64'
+        setup, self.submit, self.events = (0, 2, 4) if is_arm else (206, 209, 208)
+        self.context = ctypes.c_ulong()
+        self.call(setup, 1, ctypes.byref(self.context))
+
+    def call(self, number, *arguments):
+        result = self.libc.syscall(ctypes.c_long(number), *arguments)
+        if result < 0:
+            raise OSError(ctypes.get_errno(), 'io_submit(2) or a relative')
+        return result
+
+    def write(self, fd, content, offset):
+        PWRITE = 1
+        address = ctypes.addressof(ctypes.c_char.from_buffer(content))
+        request = struct.pack('QIIHhIQQqQII', 0, 0, 0, PWRITE, 0, fd, address, len(content), offset, 0, 0, 0)
+        block = ctypes.create_string_buffer(request, len(request))
+        requests = (ctypes.c_void_p * 1)(ctypes.addressof(block))
+        self.call(self.submit, self.context, ctypes.c_long(1), requests)
+        event = ctypes.create_string_buffer(32)
+        self.call(self.events, self.context, ctypes.c_long(1), ctypes.c_long(1), event, None)
+        return struct.unpack('QQqq', event.raw)[2]
