@@ -184,7 +184,13 @@ test('fstab: mount -a, nofail, user, ro, and by any of both names', TEST, async 
     mount $vol
     umount $mnt
     echo "$folder/absent $mnt fuse.oatomic nofail 0 0" > /etc/fstab
-    mount -a 2>/dev/null || [ $? = 32 ]
+    [ "$(mount -a 2>&1)" = "" ]
+    mount -a
+    mkdir $folder/absent
+    refused 32 'it is not a volume' mount -a
+    rmdir $folder/absent
+    echo "$folder/absent $mnt fuse.oatomic defaults 0 0" > /etc/fstab
+    refused 32 'there is none' mount -a
     echo "$vol $mnt fuse.oatomic noauto,user 0 0" > /etc/fstab
     ${AS_USER} mount $mnt
     mount_line | grep -q 'rw,nosuid,nodev,noexec,.*user_id=1234,'
