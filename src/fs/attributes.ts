@@ -245,7 +245,7 @@ function applyChanges(
   if (mode !== undefined) draft.mode = (draft.mode & ~MODE_BITS) | (mode & MODE_BITS)
   const isOwnerChange = uid !== undefined || gid !== undefined
   const endsTrust = changes.killPrivileges === true || (isOwnerChange && mode === undefined)
-  if (endsTrust && isFile(draft)) killPrivileges(context, change, draft, caller)
+  if (endsTrust && !isDirectory(draft)) killPrivileges(context, change, draft, caller)
   if (uid !== undefined) draft.uid = uid
   if (gid !== undefined) draft.gid = gid
   if (atime !== undefined) draft.atimeNs = atime === 'now' ? now : atime

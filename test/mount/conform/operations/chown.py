@@ -1,5 +1,6 @@
 """chown(2), fchown(2) and lchown(2)."""
 import os
+from stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK
 from frame import *
 from calls import *
 
@@ -53,6 +54,27 @@ def who_may():
         os.chown('mine', -1, GROUP)
         os.chown('mine', -1, -1)
     as_user(USER, work, groups=[TEAM])
+
+
+@case
+def privileges_of_special_files_end_and_those_of_folders_stay():
+    kinds = {'fifo': S_IFIFO, 'device': S_IFCHR, 'disk': S_IFBLK, 'socket': S_IFSOCK}
+    for name, kind in kinds.items():
+        os.mknod(name, kind | 0o600, os.makedev(1, 3))
+    os.mkdir('folder')
+
+    def modes(work):
+        for name in (*kinds, 'folder'):
+            os.chown(name, USER, GROUP)
+            os.chmod(name, 0o6755)
+        work()
+        return [oct(os.stat(name).st_mode & 0o7777) for name in (*kinds, 'folder')]
+
+    def to_team():
+        for name in (*kinds, 'folder'):
+            os.chown(name, -1, TEAM)
+    equal(modes(to_team), ['0o755'] * 4 + ['0o6755'], 'by root')
+    equal(modes(lambda: as_user(USER, to_team, groups=[TEAM])), ['0o755'] * 4 + ['0o6755'], 'by the owner')
 
 
 @case
