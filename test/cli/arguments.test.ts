@@ -72,14 +72,16 @@ test('parseMountOptions() lets the last option win', () => {
   assert.equal(parseMountOptions(['rw', 'ro']).readOnly, true)
 })
 
+/** Which times of access are kept; for directories too unless it says otherwise. */
+function kept(options: string): string {
+  const settings = parseMountOptions([options])
+  assert.deepEqual(settings.standard, options.split(','))
+  const { noAccessTimes, strictAccessTimes, noDirectoryAccessTimes } = settings
+  const files = noAccessTimes ? 'none' : strictAccessTimes ? 'strict' : 'relative'
+  return noDirectoryAccessTimes ? `${files}, no directories` : files
+}
+
 test('parseMountOptions() has the last option say which times of access are kept', () => {
-  const kept = (options: string): string => {
-    const settings = parseMountOptions([options])
-    assert.deepEqual(settings.standard, options.split(','))
-    const { noAccessTimes, strictAccessTimes, noDirectoryAccessTimes } = settings
-    const files = noAccessTimes ? 'none' : strictAccessTimes ? 'strict' : 'relative'
-    return noDirectoryAccessTimes ? `${files}, no directories` : files
-  }
   const cases: Readonly<Record<string, string>> = {
     relatime: 'relative',
     noatime: 'none',

@@ -1,7 +1,7 @@
 /** A set of ranges against a plain list of bytes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { ByteRanges } from '../../src/txn/byte-ranges.ts'
 
 const SIZE = 64
@@ -15,25 +15,26 @@ const ranges = fc.array(
   { maxLength: 30 },
 )
 
-test('ByteRanges has what was added and not removed since', () => {
-  const holds = (steps: readonly { adds: boolean; from: number; length: number }[]): void => {
-    const set = new ByteRanges()
-    const bytes = new Array<boolean>(SIZE + 20).fill(false)
-    for (const { adds, from, length } of steps) {
-      if (adds) set.add(from, from + length)
-      else set.remove(from, from + length)
-      bytes.fill(adds, from, from + length)
-    }
-    const found = new Array<boolean>(SIZE + 20).fill(false)
-    let end = -1
-    for (const range of set.all()) {
-      assert.ok(range.from > end && range.to > range.from, 'ranges are apart and in order')
-      found.fill(true, range.from, range.to)
-      end = range.to
-    }
-    assert.deepEqual(found, bytes)
-    for (let at = 0; at < SIZE; at++) assert.equal(set.overlaps(at, at + 1), bytes[at])
+function holds(steps: readonly { adds: boolean; from: number; length: number }[]): void {
+  const set = new ByteRanges()
+  const bytes = Array.from({ length: SIZE + 20 }, () => false)
+  for (const { adds, from, length } of steps) {
+    if (adds) set.add(from, from + length)
+    else set.remove(from, from + length)
+    bytes.fill(adds, from, from + length)
   }
+  const found = Array.from({ length: SIZE + 20 }, () => false)
+  let end = -1
+  for (const range of set.all()) {
+    assert.ok(range.from > end && range.to > range.from, 'ranges are apart and in order')
+    found.fill(true, range.from, range.to)
+    end = range.to
+  }
+  assert.deepEqual(found, bytes)
+  for (let at = 0; at < SIZE; at++) assert.equal(set.overlaps(at, at + 1), bytes[at])
+}
+
+test('ByteRanges has what was added and not removed since', () => {
   fc.assert(fc.property(ranges, holds))
 })
 
