@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { checkPath } from '../../../src/check/check-path.ts'
 import type { TransportName } from '../../../src/fuse/transport.ts'
 import type { RecoveryReport } from '../../../src/volume/open.ts'
-import { makeVolumeAt } from '../../../src/volume/path.ts'
+import { type MakePathOptions, makeVolumeAt } from '../../../src/volume/path.ts'
 import { needs, start } from './run.ts'
 import { transportOf } from './transports.ts'
 
@@ -44,8 +44,14 @@ export interface DaemonMessage {
 
 export type MountOptions = Partial<Omit<DaemonOptions, 'mountpoint'>>
 
+const SMALL: MakePathOptions = { ringBlocks: RING_BLOCKS, ballastBytes: BALLAST_BYTES }
+
 /** Makes a volume and mounts it until the test ends. */
-export async function mounted(context: TestContext, options: MountOptions = {}): Promise<Mount> {
+export async function mounted(
+  context: TestContext,
+  options: MountOptions = {},
+  makeOptions = SMALL,
+): Promise<Mount> {
   assert.ok(existsSync('/dev/fuse'), 'This test needs /dev/fuse: run "modprobe fuse"')
   await needs('setfattr', 'attr')
   const folder = await mkdtemp(join(tmpdir(), 'oatomic-mount-'))
@@ -54,7 +60,7 @@ export async function mounted(context: TestContext, options: MountOptions = {}):
     await mount.cleanUp()
   })
   await mkdir(mount.path)
-  await makeVolumeAt(mount.volume, { ringBlocks: RING_BLOCKS, ballastBytes: BALLAST_BYTES })
+  await makeVolumeAt(mount.volume, makeOptions)
   await mount.remount()
   return mount
 }
