@@ -7,6 +7,9 @@ import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:
 import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { type Figure, verdictOf } from './figures.ts'
+import { aged } from './groups/aged.ts'
+import { append } from './groups/append.ts'
+import { cold } from './groups/cold.ts'
 import { commits } from './groups/commits.ts'
 import { files, replace } from './groups/files.ts'
 import { folders } from './groups/folders.ts'
@@ -17,6 +20,7 @@ import { sequential } from './groups/sequential.ts'
 import { together } from './groups/together.ts'
 import { sqlite } from './groups/sqlite.ts'
 import { sqliteBatch } from './groups/sqlite-batch.ts'
+import { untar } from './groups/untar.ts'
 import { written } from './groups/written.ts'
 import { describeMachine, showMachine } from './machine.ts'
 import { type Options, USAGE, readOptions } from './options.ts'
@@ -24,12 +28,16 @@ import { table, writeMarkdown } from './report.ts'
 
 const GROUPS: Readonly<Record<string, Group>> = {
   commits,
+  append,
+  aged,
   isolation,
   sequential,
+  cold,
   written,
   fragments,
   replace,
   files,
+  untar,
   folders,
   together,
   sqlite,
