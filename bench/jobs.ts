@@ -211,6 +211,8 @@ function moveOver(path: string): void {
   }
 }
 
+const renamed = (path: string): string => `${path}.renamed`
+
 /** Makes, looks at, renames and removes files of one page; returns each per second. */
 function handleFiles({ folder, fileCount }: { folder: string; fileCount: number }): FileRates {
   fs.mkdirSync(folder)
@@ -227,7 +229,6 @@ function handleFiles({ folder, fileCount }: { folder: string; fileCount: number 
   const stat = each((path) => {
     fs.statSync(path)
   })
-  const renamed = (path: string): string => `${path}.renamed`
   const rename = each((path) => {
     fs.renameSync(path, renamed(path))
   })

@@ -6,8 +6,8 @@ import { type Group, showSize, withSides } from './group.ts'
 const AGES = [30, 1000] as const
 const AGING_PAGES = 64
 const PAGES = 16
-/** What has just been written is slow at first. */
-const WARM_UP_COMMITS = 16
+
+const nameOf = (age: number): string => `after-${age}`
 
 export const aged: Group = (context) =>
   withSides(context, async ({ worker, scale, folder, mounted, ours }) => {
@@ -18,13 +18,13 @@ export const aged: Group = (context) =>
       const limit = countMax === undefined ? {} : { countMax }
       return (await worker.run('commitPages', { ...request, ...limit })).perSecond
     }
-    const nameOf = (age: number): string => `after-${age}`
     for (const age of AGES) {
       await worker.run('writeAll', { path: ours(nameOf(age)), sizeBytes })
       await commit(ours(nameOf(age)), AGING_PAGES, age)
     }
     const measure = (name: string) => async (): Promise<number> => {
-      await commit(ours(name), PAGES, WARM_UP_COMMITS)
+      // What has just been written is slow at first.
+      await commit(ours(name), PAGES)
       return commit(ours(name), PAGES)
     }
     const figures: Figure[] = []
