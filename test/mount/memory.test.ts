@@ -39,6 +39,8 @@ const isFull = process.env['OATOMIC_MEMORY'] === 'full'
 const { largeMiB, scatteredMiB, scatteredPages, limitMiB, timeoutMs } = isFull ? FULL : SLICE
 const TEST = { timeout: timeoutMs }
 const MIB = 2 ** 20
+/** The disk may still be busy with what was written. */
+const UNMOUNT_TIMEOUT_MS = 120_000
 
 /** Every page begins with its number and what wrote it. */
 const COMMON = `
@@ -96,7 +98,7 @@ test('a large atomic file is written, and rewritten and rolled back', TEST, asyn
   await within(mount, `${largeMiB} MiB rewritten and rolled back`, () =>
     python(WRITE_ALL + ROLL_BACK, parameters(2), { timeoutMs }),
   )
-  await mount.unmount()
+  await mount.unmount(UNMOUNT_TIMEOUT_MS)
 })
 
 test('very many scattered pages are one transaction', TEST, async (context) => {
@@ -108,7 +110,7 @@ test('very many scattered pages are one transaction', TEST, async (context) => {
   await within(mount, what, () =>
     python(SCATTERED, [...parameters(2), String(scatteredPages)], { timeoutMs }),
   )
-  await mount.unmount()
+  await mount.unmount(UNMOUNT_TIMEOUT_MS)
 })
 
 /** Fails if the daemon takes more meanwhile than it may. */
