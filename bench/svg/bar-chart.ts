@@ -3,8 +3,8 @@ import { type Figure, ratiosOf, spreadOf } from '../figures.ts'
 import { logAxis, powersOfTen, roundedOut, showPower } from './log-axis.ts'
 import { element, picture, text } from './svg.ts'
 
-const WIDTH = 1040
-const PLOT = { left: 560, right: 960, top: 68 }
+const WIDTH = 1080
+const PLOT = { left: 600, right: 1000, top: 68 }
 const ROW = 34
 const BAR = 12
 
