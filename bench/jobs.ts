@@ -15,6 +15,8 @@ import {
 import { commitFiles, makeAtomicFiles } from './many-files.ts'
 import { listFolder, lookUpFiles, makeEmptyFiles, removeEmptyFiles } from './many-names.ts'
 import { commitRows } from './batch-sqlite.ts'
+import { dropCaches } from './drop-caches.ts'
+import { untar } from './tarball.ts'
 import { prepareDatabase, updateRows } from './sqlite.ts'
 
 export interface Rate {
@@ -26,6 +28,7 @@ export interface Rate {
 export interface FileRates {
   readonly create: number
   readonly stat: number
+  readonly rename: number
   readonly unlink: number
 }
 
@@ -50,23 +53,40 @@ const versionsOf = new Map<string, Uint32Array>()
 
 const buffer = pageBuffer(CALL_BYTES)
 
+interface WriteAllRequest {
+  readonly path: string
+  readonly sizeBytes: number
+  /** At most the buffer; by default that. */
+  readonly callBytes?: number
+}
+
 /** Writes a whole file in order and syncs it; returns bytes per second. */
-function writeAll({ path, sizeBytes }: { path: string; sizeBytes: number }): number {
+function writeAll({ path, sizeBytes, callBytes = CALL_BYTES }: WriteAllRequest): number {
   const versions = versionsOf.get(path) ?? new Uint32Array(sizeBytes / PAGE_SIZE)
   const version = (versions[0] ?? 0) + 1
   const started = performance.now()
   const fd = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_CREAT)
   try {
-    for (let at = 0; at < sizeBytes; at += CALL_BYTES) {
-      const length = Math.min(CALL_BYTES, sizeBytes - at)
-      stampPages(buffer, length, at / PAGE_SIZE, version)
-      fs.writeSync(fd, buffer, 0, length, at)
-    }
+    writeVersion(fd, sizeBytes, version, callBytes)
     fs.fsyncSync(fd)
     return perSecond(sizeBytes, started)
   } finally {
     fs.closeSync(fd)
     versionsOf.set(path, versions.fill(version))
+  }
+}
+
+/** Writes all pages with one version. */
+function writeVersion(
+  fd: number,
+  sizeBytes: number,
+  version: number,
+  callBytes = CALL_BYTES,
+): void {
+  for (let at = 0; at < sizeBytes; at += callBytes) {
+    const length = Math.min(callBytes, sizeBytes - at)
+    stampPages(buffer, length, at / PAGE_SIZE, version)
+    fs.writeSync(fd, buffer, 0, length, at)
   }
 }
 
@@ -77,6 +97,14 @@ function writeAll({ path, sizeBytes }: { path: string; sizeBytes: number }): num
 function readHot({ path }: { path: string }): number {
   verify({ path })
   readCalls(path, () => undefined)
+  const started = performance.now()
+  const sizeBytes = readCalls(path, () => undefined)
+  return perSecond(sizeBytes, started)
+}
+
+/** Reads a whole file of which nothing is in memory; returns bytes per second. It is for `verify` to check it. */
+function readCold({ path }: { path: string }): number {
+  dropCaches()
   const started = performance.now()
   const sizeBytes = readCalls(path, () => undefined)
   return perSecond(sizeBytes, started)
@@ -113,6 +141,24 @@ function commitPages(request: CommitRequest): Rate {
   }
 }
 
+/** Appends pages to a file that is there or not, each made durable, for a while. */
+function appendPages({ path, timeMs }: { path: string; timeMs: number }): Rate {
+  const before = versionsOf.get(path)?.length ?? 0
+  const fd = fs.openSync(path, 'a')
+  let end = before
+  try {
+    return repeat(timeMs, Infinity, () => {
+      stampPage(buffer, 0, end, 1)
+      fs.writeSync(fd, buffer, 0, PAGE_SIZE)
+      fs.fsyncSync(fd)
+      end++
+    })
+  } finally {
+    fs.closeSync(fd)
+    versionsOf.set(path, new Uint32Array(end).fill(1))
+  }
+}
+
 function changePages(fd: number, versions: Uint32Array, pageCount: number): void {
   for (let i = 0; i < pageCount; i++) {
     const page = Math.floor(Math.random() * versions.length)
@@ -142,11 +188,11 @@ function replaceFile({ path, sizeBytes, method, timeMs }: ReplaceRequest): Rate 
   const versions = versionsOf.get(path) ?? new Uint32Array(sizeBytes / PAGE_SIZE)
   versionsOf.set(path, versions)
   return repeat(timeMs, Infinity, () => {
-    versions.fill((versions[0] ?? 0) + 1)
-    stampPages(buffer, sizeBytes, 0, versions[0] ?? 0)
+    const version = (versions[0] ?? 0) + 1
+    versions.fill(version)
     const fd = fs.openSync(method === 'rename' ? `${path}.new` : path, 'w')
     try {
-      fs.writeSync(fd, buffer, 0, sizeBytes, 0)
+      writeVersion(fd, sizeBytes, version)
       fs.fsyncSync(fd)
     } finally {
       fs.closeSync(fd)
@@ -165,7 +211,9 @@ function moveOver(path: string): void {
   }
 }
 
-/** Makes, looks at and removes files of one page; returns each per second. */
+const renamed = (path: string): string => `${path}.renamed`
+
+/** Makes, looks at, renames and removes files of one page; returns each per second. */
 function handleFiles({ folder, fileCount }: { folder: string; fileCount: number }): FileRates {
   fs.mkdirSync(folder)
   const paths = Array.from({ length: fileCount }, (_, index) => join(folder, `file-${index}`))
@@ -181,12 +229,17 @@ function handleFiles({ folder, fileCount }: { folder: string; fileCount: number 
   const stat = each((path) => {
     fs.statSync(path)
   })
-  for (const [index, path] of paths.entries()) checkPage(path, fs.readFileSync(path), 0, index, 1)
+  const rename = each((path) => {
+    fs.renameSync(path, renamed(path))
+  })
+  for (const [index, path] of paths.entries()) {
+    checkPage(path, fs.readFileSync(renamed(path)), 0, index, 1)
+  }
   const unlink = each((path) => {
-    fs.unlinkSync(path)
+    fs.unlinkSync(renamed(path))
   })
   fs.rmdirSync(folder)
-  return { create, stat, unlink }
+  return { create, stat, rename, unlink }
 }
 
 /** Reads one page in every `strideBlocks` blocks; each must have version 1. */
@@ -203,8 +256,9 @@ function readEvery({ path, strideBlocks }: { path: string; strideBlocks: number 
   }
 }
 
+/** Removes a file, if it is there. */
 function remove({ path }: { path: string }): void {
-  fs.unlinkSync(path)
+  fs.rmSync(path, { force: true })
   versionsOf.delete(path)
 }
 
@@ -248,8 +302,10 @@ function perSecond(count: number, started: number): number {
 export const JOBS = {
   writeAll,
   readHot,
+  readCold,
   verify,
   commitPages,
+  appendPages,
   replaceFile,
   handleFiles,
   readEvery,
@@ -263,6 +319,7 @@ export const JOBS = {
   removeEmptyFiles,
   lookUpFiles,
   listFolder,
+  untar,
 } as const
 
 export type Jobs = typeof JOBS

@@ -11,6 +11,10 @@ export const USAGE = `usage: node dist/bench/run.js [options] [--only NAME...]
   --dir FOLDER      where to measure; by default the folder for temporary files
   --json FILE       write the value of every round
   --markdown FILE   put the table between the marks of this file
+  --plots FOLDER    write the ratios there as a picture, ratios.svg
+  --scale           measure instead how the costs of open, commit, read and check, and memory, grow
+                    with the number of files and of extents, the size of a file, and its age; writes
+                    docs/benchmarks/scale.md, or the file of --markdown, and plots beside it
   --strict          exit with 3 when a figure misses what it must reach
   --help`
 
@@ -20,6 +24,10 @@ export interface Options {
   readonly folder: string
   readonly json: string | undefined
   readonly markdown: string | undefined
+  /** Folder for pictures. */
+  readonly plots: string | undefined
+  /** Whether curves are measured instead of figures. */
+  readonly curves: boolean
   readonly strict: boolean
   readonly help: boolean
 }
@@ -37,6 +45,8 @@ export function readOptions(parameters: string[], groupNames: readonly string[])
       dir: { type: 'string', default: tmpdir() },
       json: { type: 'string' },
       markdown: { type: 'string' },
+      plots: { type: 'string' },
+      scale: { type: 'boolean', default: false },
       strict: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -53,6 +63,8 @@ export function readOptions(parameters: string[], groupNames: readonly string[])
     folder: values.dir,
     json: values.json,
     markdown: values.markdown,
+    plots: values.plots,
+    curves: values.scale,
     strict: values.strict,
     help: values.help,
   }

@@ -6,7 +6,12 @@
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
+import { METHOD, showCurves, writeCurves } from './curves/report.ts'
+import { measureCurves } from './curves/run.ts'
 import { type Figure, verdictOf } from './figures.ts'
+import { aged } from './groups/aged.ts'
+import { append } from './groups/append.ts'
+import { cold } from './groups/cold.ts'
 import { commits } from './groups/commits.ts'
 import { files, replace } from './groups/files.ts'
 import { folders } from './groups/folders.ts'
@@ -17,24 +22,32 @@ import { sequential } from './groups/sequential.ts'
 import { together } from './groups/together.ts'
 import { sqlite } from './groups/sqlite.ts'
 import { sqliteBatch } from './groups/sqlite-batch.ts'
+import { untar } from './groups/untar.ts'
 import { written } from './groups/written.ts'
 import { describeMachine, showMachine } from './machine.ts'
 import { type Options, USAGE, readOptions } from './options.ts'
 import { table, writeMarkdown } from './report.ts'
+import { ratioChart } from './svg/bar-chart.ts'
 
 const GROUPS: Readonly<Record<string, Group>> = {
   commits,
+  append,
+  aged,
   isolation,
   sequential,
+  cold,
   written,
   fragments,
   replace,
   files,
+  untar,
   folders,
   together,
   sqlite,
   'sqlite-batch': sqliteBatch,
 }
+
+const CURVES_PAGE = 'docs/benchmarks/scale.md'
 
 const status = await main(process.argv.slice(2))
 process.exit(status)
@@ -57,7 +70,20 @@ async function main(parameters: string[]): Promise<number> {
     })
   }
   assertSpace(folder, options.scale.spaceBytes)
-  return measure(options, folder)
+  return options.curves ? curves(options, folder) : measure(options, folder)
+}
+
+async function curves(options: Options, folder: string): Promise<number> {
+  const { json, markdown = CURVES_PAGE, scale } = options
+  const day = new Date().toISOString().slice(0, 10)
+  const machine = showMachine(describeMachine(folder))
+  print(`${machine}\n`)
+  const all = await measureCurves(scale, folder)
+  for (const each of all) print(`${each.dimension.title}\n\n${showCurves(each)}\n`)
+  print(METHOD)
+  writeCurves(markdown, `${day}, ${scale.name} run. ${machine}.`, all)
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(all, undefined, 2)}\n`)
+  return 0
 }
 
 async function measure(options: Options, folder: string): Promise<number> {
@@ -91,7 +117,7 @@ interface Results {
   readonly failures: readonly string[]
 }
 
-function report({ scale, json, markdown }: Options, results: Results): void {
+function report({ scale, json, markdown, plots }: Options, results: Results): void {
   const { started, machine, figures, failures } = results
   print(`\n${table(figures)}`)
   for (const failure of failures) print(`\nFAILED ${failure}`)
@@ -100,8 +126,13 @@ function report({ scale, json, markdown }: Options, results: Results): void {
     const content = { started, scale, machine, figures: withVerdicts, failures }
     writeFileSync(json, `${JSON.stringify(content, undefined, 2)}\n`)
   }
+  const day = started.toISOString().slice(0, 10)
+  if (plots !== undefined) {
+    mkdirSync(plots, { recursive: true })
+    const title = `Ours against what it is compared with, ${day}, ${scale.name} run`
+    writeFileSync(join(plots, 'ratios.svg'), ratioChart(title, figures))
+  }
   if (markdown !== undefined) {
-    const day = started.toISOString().slice(0, 10)
     const failed = failures.map((failure) => `- failed: ${failure}`)
     const text = [`${day}, ${scale.name} run. ${showMachine(machine)}.`, table(figures)]
     writeMarkdown(

@@ -14,6 +14,8 @@ export interface Scale {
   readonly countedCommits: number
   readonly extentCount: number
   readonly fileCount: number
+  /** Files of an archive. */
+  readonly archivedCount: number
   /** Entries of one large folder. */
   readonly entryCount: number
   readonly sqliteUpdates: number
@@ -31,7 +33,8 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     sequentialBytes: GIB,
     countedCommits: 8192,
     extentCount: 1_000_000,
-    fileCount: 2000,
+    fileCount: 10_000,
+    archivedCount: 5000,
     entryCount: 1_000_000,
     sqliteUpdates: 2000,
     spaceBytes: 10 * GIB,
@@ -46,6 +49,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     countedCommits: 2048,
     extentCount: 100_000,
     fileCount: 2000,
+    archivedCount: 1000,
     entryCount: 100_000,
     sqliteUpdates: 500,
     spaceBytes: 2 * GIB,
@@ -61,6 +65,7 @@ export const SCALES: Readonly<Record<Scale['name'], Scale>> = {
     countedCommits: 64,
     extentCount: 2000,
     fileCount: 50,
+    archivedCount: 50,
     entryCount: 2000,
     sqliteUpdates: 20,
     spaceBytes: GIB / 2,

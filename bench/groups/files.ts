@@ -1,41 +1,49 @@
-/** Many small files, and one that is replaced as a whole. */
+/** Many small files, and whole ones that are replaced. */
 import type { Figure } from '../figures.ts'
 import type { FileRates } from '../jobs.ts'
 import { inTurns } from '../rounds.ts'
-import { type Group, withSides } from './group.ts'
+import { type Group, type Sides, showSize, withSides } from './group.ts'
 
-const REPLACED_BYTES = 64 * 1024
+const KIB = 1024
+const REPLACED_BYTES = [4 * KIB, 64 * KIB, 1024 * KIB, 16 * 1024 * KIB]
 
-/** Replaces a file: ours is opened with O_TRUNC, written and synced. */
+/** Replaces files: ours are opened with O_TRUNC, written and synced. */
 export const replace: Group = (context) =>
-  withSides(context, async ({ worker, scale, folder, mounted, ours, below }) => {
-    const replaceAt =
-      (path: string, method: 'truncate' | 'rename') => async (): Promise<number> => {
-        const request = { path, method, sizeBytes: REPLACED_BYTES, timeMs: scale.commitTimeMs }
-        return (await worker.run('replaceFile', request)).perSecond
+  withSides(context, async (sides) => {
+    const figures: Figure[] = []
+    for (const sizeBytes of REPLACED_BYTES) figures.push(await measureReplace(sides, sizeBytes))
+    await sides.mounted.remount()
+    for (const sizeBytes of REPLACED_BYTES) {
+      for (const side of [sides.ours, sides.below]) {
+        await sides.worker.run('verify', { path: side(`file-${sizeBytes}`) })
       }
-    const turns = {
-      ours: replaceAt(ours('file'), 'truncate'),
-      below: replaceAt(below('file'), 'rename'),
     }
-    await inTurns(1, folder, turns)
-    const values = await inTurns(scale.roundCount, folder, turns)
-    await mounted.remount()
-    await worker.run('verify', { path: ours('file') })
-    await worker.run('verify', { path: below('file') })
-    return [
-      {
-        name: 'replace of a whole 64 KiB file',
-        unit: 'commits/s',
-        ours: values.ours,
-        other: { name: 'write, fsync, rename', values: values.below },
-        judged: 'times',
-        bounds: {},
-      },
-    ]
+    return figures
   })
 
-const STEPS = ['create', 'stat', 'unlink'] as const
+async function measureReplace(sides: Sides, sizeBytes: number): Promise<Figure> {
+  const { worker, scale, folder, ours, below } = sides
+  const replaceAt = (path: string, method: 'truncate' | 'rename') => async (): Promise<number> => {
+    const request = { path, method, sizeBytes, timeMs: scale.commitTimeMs }
+    return (await worker.run('replaceFile', request)).perSecond
+  }
+  const turns = {
+    ours: replaceAt(ours(`file-${sizeBytes}`), 'truncate'),
+    below: replaceAt(below(`file-${sizeBytes}`), 'rename'),
+  }
+  await inTurns(1, folder, turns)
+  const values = await inTurns(scale.roundCount, folder, turns)
+  return {
+    name: `replace of a whole ${showSize(sizeBytes)} file`,
+    unit: 'commits/s',
+    ours: values.ours,
+    other: { name: 'write, fsync, rename', values: values.below },
+    judged: 'times',
+    bounds: { must: 0.8, aim: 1.5 },
+  }
+}
+
+const STEPS = ['create', 'stat', 'rename', 'unlink'] as const
 
 export const files: Group = (context) =>
   withSides(context, async ({ worker, scale, folder, ours, below }) => {

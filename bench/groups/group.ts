@@ -54,8 +54,9 @@ export async function withSides(
   }
 }
 
-/** "64 MiB", "1 GiB". */
+/** "4 KiB", "64 MiB", "1 GiB". */
 export function showSize(sizeBytes: number): string {
+  if (sizeBytes < 2 ** 20) return `${sizeBytes / 2 ** 10} KiB`
   const mebibytes = sizeBytes / 2 ** 20
   return mebibytes >= 1024 ? `${mebibytes / 1024} GiB` : `${mebibytes} MiB`
 }

@@ -78,15 +78,9 @@ async function commitWhole(
     const hasNewMap = all.some(({ newMap }) => newMap !== undefined)
     const soon = options.soon && !hasNewMap
     // After whatever is waited for, inodes may have changed, so the change is made again.
-    const { change, mapBytes } = mapChange(engine, all)
-    const shrinking = shrink(engine, all, mapBytes, options.moreBytes)
-    if (shrinking !== undefined) {
-      await shrinking
-      continue
-    }
-    const blockCount = commitBlocks(engine, change.sizeBytes + (options.moreBytes ?? 0), all)
-    if (!engine.journal.hasRoom(blockCount, soon)) {
-      await engine.journal.room(blockCount, soon)
+    const change = changeOrWait(engine, all, soon, options.moreBytes)
+    if (change instanceof Promise) {
+      await change
       continue
     }
     // First, because it may refuse, and what pushPages allocates could not be taken back.
@@ -102,6 +96,24 @@ async function commitWhole(
     for (const { ino, generation } of replaced) engine.onMapReplaced(ino, generation)
     return refusal
   }
+}
+
+/**
+ * The change if there is room for it now; else what comes before. A function of its own, so that nobody holds
+ * on to a change that is too large, with hundreds of bytes for each block, while its maps are written.
+ */
+function changeOrWait(
+  engine: Engine,
+  all: readonly Staged[],
+  soon: boolean | undefined,
+  moreBytes = 0,
+): Change | Promise<void> {
+  const { change, mapBytes } = mapChange(engine, all)
+  const shrinking = shrink(engine, all, mapBytes, moreBytes)
+  if (shrinking !== undefined) return shrinking
+  const blockCount = commitBlocks(engine, change.sizeBytes + moreBytes, all)
+  const { journal } = engine
+  return journal.hasRoom(blockCount, soon) ? change : journal.room(blockCount, soon)
 }
 
 /** All but the pages, and how many bytes of the record each file's map takes. */

@@ -40,7 +40,11 @@ export interface Staged {
   newMap: NewMap | undefined
 }
 
-/** Adds truncation, holes, remaps and the inode: everything but the pages. */
+/**
+ * Adds truncation, holes, remaps and the inode: everything but the pages. Of a map that does not fit a record
+ * only so much is added that this shows: all of it could take hundreds of bytes of memory for each block, and
+ * the change is made again when the map has been written.
+ */
 export function pushMapChange(engine: Engine, staged: Staged, change: Change): void {
   const { file, fork, cutLeaves, newMap } = staged
   const draft = change.inode(file.ino)
@@ -144,6 +148,7 @@ function pushSpilled(
     }
     if (!mapped) draft.blockCount++
     runs.add(mapType(engine, file, fork, fileBlock), fileBlock, block, checksum)
+    if (runs.sizeBytes > engine.journal.recordBlocksMax * BLOCK_SIZE) break
   }
   runs.push(change, file.ino, draft.mapGeneration)
   for (const { start, count } of holes.runs) {

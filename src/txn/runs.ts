@@ -2,6 +2,10 @@
 import type { Ino } from '../store/inode.ts'
 import type { Change } from './change.ts'
 
+/** Of a run in a record, apart from its checksums. */
+const RUN_BYTES = 25
+const CHECKSUM_BYTES = 4
+
 type MapType = 'remap' | 'share' | 'move'
 
 /** Joins mapped blocks to operations, as few as the layout allows. */
@@ -14,6 +18,8 @@ export class MapRuns {
     readonly checksums: number[]
   }[] = []
   blockCount = 0
+  /** Bytes that they take of a record. */
+  sizeBytes = 0
 
   /** Operations have at most so many blocks. */
   constructor(countMax = Infinity) {
@@ -22,6 +28,7 @@ export class MapRuns {
 
   add(type: MapType, fileBlock: number, block: number, checksum: number): void {
     this.blockCount++
+    this.sizeBytes += CHECKSUM_BYTES
     const last = this.runs.at(-1)
     const length = last?.checksums.length ?? 0
     if (
@@ -32,6 +39,7 @@ export class MapRuns {
     ) {
       last.checksums.push(checksum)
     } else {
+      this.sizeBytes += RUN_BYTES
       this.runs.push({ type, fileBlock, block, checksums: [checksum] })
     }
   }

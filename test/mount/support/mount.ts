@@ -14,9 +14,10 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { checkPath } from '../../../src/check/check-path.ts'
+import { DAEMON_FLAGS } from '../../../src/cli/daemon-node.ts'
 import type { TransportName } from '../../../src/fuse/transport.ts'
 import type { RecoveryReport } from '../../../src/volume/open.ts'
-import { makeVolumeAt } from '../../../src/volume/path.ts'
+import { type MakePathOptions, makeVolumeAt } from '../../../src/volume/path.ts'
 import { needs, start } from './run.ts'
 import { transportOf } from './transports.ts'
 
@@ -44,8 +45,14 @@ export interface DaemonMessage {
 
 export type MountOptions = Partial<Omit<DaemonOptions, 'mountpoint'>>
 
+const SMALL: MakePathOptions = { ringBlocks: RING_BLOCKS, ballastBytes: BALLAST_BYTES }
+
 /** Makes a volume and mounts it until the test ends. */
-export async function mounted(context: TestContext, options: MountOptions = {}): Promise<Mount> {
+export async function mounted(
+  context: TestContext,
+  options: MountOptions = {},
+  makeOptions = SMALL,
+): Promise<Mount> {
   assert.ok(existsSync('/dev/fuse'), 'This test needs /dev/fuse: run "modprobe fuse"')
   await needs('setfattr', 'attr')
   const folder = await mkdtemp(join(tmpdir(), 'oatomic-mount-'))
@@ -54,7 +61,7 @@ export async function mounted(context: TestContext, options: MountOptions = {}):
     await mount.cleanUp()
   })
   await mkdir(mount.path)
-  await makeVolumeAt(mount.volume, { ringBlocks: RING_BLOCKS, ballastBytes: BALLAST_BYTES })
+  await makeVolumeAt(mount.volume, makeOptions)
   await mount.remount()
   return mount
 }
@@ -91,10 +98,10 @@ export class Mount {
   }
 
   /** Unmounts; fails unless the volume was closed in order, and has nothing wrong with it. */
-  async unmount(): Promise<void> {
+  async unmount(timeoutMs = END_TIMEOUT_MS): Promise<void> {
     const { status, stderr } = await start('umount', ['-i', '--', this.path]).ended
     assert.equal(status, 0, `Cannot unmount: ${stderr}`)
-    assert.equal(await this.#ended(this.#daemon), 0, 'the daemon ended in order')
+    assert.equal(await this.#ended(this.#daemon, timeoutMs), 0, 'the daemon ended in order')
     this.#daemon = undefined
     const { findings } = await checkPath(this.volume, { data: true })
     assert.deepEqual(findings, [])
@@ -144,9 +151,12 @@ export class Mount {
     return table.split('\n').some((line) => line.split(' ')[1] === this.path)
   }
 
-  async #ended(daemon: Daemon | undefined): Promise<number | undefined> {
+  async #ended(
+    daemon: Daemon | undefined,
+    timeoutMs = END_TIMEOUT_MS,
+  ): Promise<number | undefined> {
     if (daemon === undefined) return undefined
-    return inTime(daemon.ended, END_TIMEOUT_MS, 'The daemon does not end')
+    return inTime(daemon.ended, timeoutMs, 'The daemon does not end')
   }
 }
 
@@ -157,6 +167,7 @@ class Daemon {
 
   constructor(options: DaemonOptions) {
     this.child = fork(DAEMON, [JSON.stringify(options)], {
+      execArgv: [...DAEMON_FLAGS],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.ended = new Promise((resolve) => {
