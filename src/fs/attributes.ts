@@ -209,6 +209,8 @@ function changeRest(
     // A time set by hand is newer than what was staged before it, so publishing keeps it.
     const fork = context.files.find(ino)?.shadow
     if (fork !== undefined && changes.mtime !== undefined) fork.mtimeNs = draft.mtimeNs
+    // The kernel may go back here: the time of a chown is from before the xattr that goes with it.
+    if (fork !== undefined && changes.ctime !== undefined) fork.ctimeNs = changes.ctime
     return getAttributes(context, ino)
   })
 }

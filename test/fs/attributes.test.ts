@@ -50,6 +50,19 @@ test('what is staged has times of its own, and publishing changes none', TIMEOUT
   assert.equal((await stat(fs, ino)).mtimeNs, 5n)
 })
 
+test('the time of change is the one that the kernel has named last', TIMEOUT, async () => {
+  const { fs } = await v.freshFilesystem()
+  const ino = await fileWith(fs, 'a', 'x')
+  const fh = await openFile(fs, ino)
+  await writeText(fs, fh, 'y')
+  const { mtimeNs, ctimeNs } = await stat(fs, ino)
+  await fs.setAttributes(ino, { mtime: mtimeNs, ctime: ctimeNs + 9n })
+  await fs.setAttributes(ino, { uid: 5, ctime: ctimeNs + 5n })
+  assert.equal((await stat(fs, ino)).ctimeNs, ctimeNs + 5n)
+  await close(fs, fh)
+  assert.equal((await stat(fs, ino)).ctimeNs, ctimeNs + 5n)
+})
+
 test('opening for reading is an access, unless it says otherwise', TIMEOUT, async () => {
   const { fs } = await v.freshFilesystem({ noAccessTimes: false })
   const ino = await fileWith(fs, 'a', 'x')
