@@ -11,7 +11,7 @@ export interface Curve {
   readonly points: readonly Point[]
 }
 
-export type GrowthName = 'flat' | 'logarithmic' | 'linear' | 'faster than linear'
+export type GrowthName = 'flat' | 'slower than linear' | 'linear' | 'faster than linear'
 
 export interface Growth {
   readonly name: GrowthName
@@ -24,7 +24,7 @@ export interface Growth {
 /** A cost has the first of these names whose exponent it stays below. */
 export const GROWTH_LIMITS: readonly (readonly [name: GrowthName, exponentMax: number])[] = [
   ['flat', 0.1],
-  ['logarithmic', 0.5],
+  ['slower than linear', 0.8],
   ['linear', 1.2],
 ]
 
