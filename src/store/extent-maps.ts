@@ -21,6 +21,11 @@ const ABSENT_LEAVES_MAX = 1024
 /** Leaves whose keys are read from the index at a time. */
 const LEAVES_PER_LOOK = 256
 
+interface Place {
+  readonly map: ExtentMap
+  readonly leafIndex: number
+}
+
 /** One generation of one file's extent map. */
 export class ExtentMap {
   readonly ino: Ino
@@ -104,7 +109,9 @@ export class ExtentMap {
 export class ExtentMaps {
   private readonly metadata: Metadata
   private readonly byFile = new Map<Ino, ExtentMap[]>()
-  private readonly dirty = new Map<Leaf, string>()
+  private readonly dirty = new Map<Leaf, Place>()
+  /** Leaves that the checkpoint under way takes out of the index. */
+  private emptied: readonly (readonly [Leaf, Place])[] = []
   private cachedCount = 0
   /** Whether leaves that count as unchanged are not in the index yet. */
   private isCaptured = false
@@ -157,7 +164,7 @@ export class ExtentMaps {
 
   markDirty(map: ExtentMap, leafIndex: number, leaf: Leaf): void {
     leaf.dirty = true
-    this.dirty.set(leaf, leafKey(map.ino, map.generation, leafIndex))
+    this.dirty.set(leaf, { map, leafIndex })
   }
 
   /** Numbers of leaves in the index, from `fromLeaf` on and at most `limit`. */
@@ -172,7 +179,9 @@ export class ExtentMaps {
   capture(): IndexOp[] {
     this.isCaptured = true
     const operations: IndexOp[] = []
-    for (const [leaf, key] of this.dirty) {
+    this.emptied = [...this.dirty].filter(([leaf]) => leaf.mappedCount === 0)
+    for (const [leaf, { map, leafIndex }] of this.dirty) {
+      const key = leafKey(map.ino, map.generation, leafIndex)
       leaf.dirty = false
       operations.push(
         leaf.mappedCount === 0
@@ -187,7 +196,18 @@ export class ExtentMaps {
   /** The captured leaves are in the index. */
   release(): void {
     this.isCaptured = false
+    for (const [leaf, place] of this.emptied) if (!leaf.dirty) this.drop(leaf, place)
+    this.emptied = []
     this.trim()
+  }
+
+  /** What is empty is no longer in the index: maps that were replaced leave nothing behind. */
+  private drop(leaf: Leaf, { map, leafIndex }: Place): void {
+    if (leaf.mappedCount > 0 || map.leaves.get(leafIndex) !== leaf) return
+    // A map that was forgotten is not counted any more.
+    if (this.byFile.get(map.ino)?.includes(map) !== true) return
+    map.leaves.delete(leafIndex)
+    this.cachedCount--
   }
 
   /** Drops unchanged leaves, and maps without any, when there are many. */
