@@ -134,6 +134,31 @@ test('unchanged leaves are dropped when there are many, changed ones are not', R
   assert.equal(maps.get(1, 0).block((LEAVES - 1) * LEAF_BLOCKS), LEAVES)
 })
 
+test(
+  'emptied leaves go with the checkpoint, unless they are mapped again meanwhile',
+  RUN,
+  async () => {
+    const { index } = new MemoryDevice()
+    const maps = new ExtentMaps(new Metadata(index))
+    const checkpoint = async (meanwhile = (): unknown => undefined): Promise<void> => {
+      const operations = maps.capture()
+      meanwhile()
+      await index.batch(operations)
+      maps.release()
+    }
+    const map = maps.get(1, 0)
+    for (let i = 0; i < 4; i++) map.set(i * LEAF_BLOCKS, i + 1, i)
+    await checkpoint()
+    for (let i = 0; i < 3; i++) map.set(i * LEAF_BLOCKS, 0, 0)
+    await checkpoint(() => map.set(LEAF_BLOCKS, 9, 9))
+    assert.deepEqual([...map.leaves.keys()], [1, 3])
+    await checkpoint()
+    const reloaded = new ExtentMaps(new Metadata(index)).get(1, 0)
+    const blocks = [0, 1, 2, 3].map((i) => reloaded.block(i * LEAF_BLOCKS))
+    assert.deepEqual(blocks, [0, 9, 0, 4])
+  },
+)
+
 test('forget() drops the maps of one file', RUN, () => {
   const metadata = new Metadata(new MemoryDevice().index)
   const maps = new ExtentMaps(metadata)
