@@ -1,7 +1,7 @@
 /**
  * Times of access, as relatime keeps them unless the mount is to be stricter: a read moves the time only if
- * it is not younger than the last change or is a day old. Kept in memory and committed with the periodic writeback, so that
- * reading writes nothing by itself; a crash may lose the last seconds of them.
+ * it is not younger than the last change or is a day old. Kept in memory and committed with the periodic
+ * writeback, so that reading writes nothing by itself; a crash may lose the last seconds of them.
  */
 import { INODE_NO_ACCESS_TIME, type Ino, type Inode, isDirectory } from '../store/inode.ts'
 import type { Engine } from '../txn/engine.ts'

@@ -4,6 +4,9 @@
  * other from an answer. So it is had to set it once more, behind the answer to the call, during which it
  * holds its lock of the inode; what it sets is taken over here. Until then stat(2) waits, and what is said
  * of the file otherwise is not to be kept.
+ *
+ * That is a commit of its own, of one inode, behind the one of the change. A crash before it leaves the change
+ * with the time that was given to it here; one after it, with the kernel's, which is later.
  */
 import { type Ino, isFile } from '../store/inode.ts'
 import { getAttributes } from './attributes.ts'

@@ -209,10 +209,8 @@ export function write(
     writeNow(context, view, request)
     const replaced = dropReplaced(context, view, request)
     const must = mustSync(context, handle, request)
-    if (replaced !== undefined || must !== false)
-      return endWrite(context, view, request, must, replaced)
-    if (isFull(view)) return relieveIfFull(context, view).then(() => request.data.length)
-    return request.data.length
+    const isDone = replaced === undefined && must === false && !isFull(view)
+    return isDone ? request.data.length : endWrite(context, view, request, must, replaced)
   } catch (error) {
     if (isFullForNow(context, error)) return writeSlowly(context, handle, request)
     loseWrite(context, handle, request, error)
@@ -251,6 +249,7 @@ async function endWrite(
   const { length } = data
   await replaced
   if (await must) await publishDurably(context, view)
+  else await relieveIfFull(context, view)
   return length
 }
 
