@@ -23,8 +23,10 @@ make(connected())
 const WRITE = `${DATABASE}
 db = connected()
 k = verified(db)
-say('ready')
 with open(notes, 'a') as file:
+    # What its predecessor was killed before it could note counts from here on.
+    file.write(f'{k}\\n'); file.flush()
+    say('ready')
     while True:
         k += 1
         transact(db, k)
@@ -96,6 +98,7 @@ test('clients that are killed leave SQLite nothing to see', TEST, async (context
   context.diagnostic(`OATOMIC_SEED=${random.seed}`)
   const { mount, parameters, environment } = await withDatabase(context)
   const reader = startPython(READ, parameters, { environment, timeoutMs: 3_600_000 })
+  context.after(() => reader.killed())
   await reader.said('ready')
   const end = Date.now() + SECONDS * 1000
   let killCount = 0
