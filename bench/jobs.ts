@@ -16,6 +16,7 @@ import { commitFiles, makeAtomicFiles } from './many-files.ts'
 import { listFolder, lookUpFiles, makeEmptyFiles, removeEmptyFiles } from './many-names.ts'
 import { commitRows } from './batch-sqlite.ts'
 import { dropCaches } from './drop-caches.ts'
+import { roundTrips } from './round-trips.ts'
 import { untar } from './tarball.ts'
 import { prepareDatabase, updateRows } from './sqlite.ts'
 
@@ -320,6 +321,7 @@ export const JOBS = {
   lookUpFiles,
   listFolder,
   untar,
+  roundTrips,
 } as const
 
 export type Jobs = typeof JOBS

@@ -18,6 +18,7 @@ import { folders } from './groups/folders.ts'
 import { fragments } from './groups/fragments.ts'
 import type { Group } from './groups/group.ts'
 import { isolation } from './groups/isolation.ts'
+import { passthrough } from './groups/passthrough.ts'
 import { sequential } from './groups/sequential.ts'
 import { together } from './groups/together.ts'
 import { sqlite } from './groups/sqlite.ts'
@@ -45,6 +46,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
   together,
   sqlite,
   'sqlite-batch': sqliteBatch,
+  passthrough,
 }
 
 const CURVES_PAGE = 'docs/benchmarks/scale.md'

@@ -8,7 +8,7 @@ const TIMEOUT_MS = 120_000
 export interface Database {
   readonly path: string
   /** `OFF` leaves it to the filesystem that a commit is atomic. */
-  readonly journalMode: 'OFF' | 'WAL'
+  readonly journalMode: 'OFF' | 'WAL' | 'DELETE'
 }
 
 const updatesOf = new Map<string, number>()

@@ -1,5 +1,8 @@
 /** A large new file, written in large or small calls and synced, and read again from the cache. */
+import { join } from 'node:path'
+import type { Figure } from '../figures.ts'
 import { inTurns } from '../rounds.ts'
+import { mountSinglePages } from '../single-pages.ts'
 import { type Group, type Sides, showSize, withSides } from './group.ts'
 
 const MIB = 2 ** 20
@@ -49,8 +52,30 @@ export const sequential: Group = (context) =>
         other: { name: 'the disk below', values: reads.below },
         bounds: { must: 0.6, aim: 1 },
       },
+      ...(await singlePages(sides, reads.ours)),
     ]
   })
+
+/** The same reads of a tmpfs, right after. */
+async function singlePages(
+  { worker, scale, folder }: Sides,
+  ours: readonly number[],
+): Promise<Figure[]> {
+  const mounted = mountSinglePages(join(folder, 'single-pages'), scale.sequentialBytes)
+  if (mounted === undefined) return []
+  try {
+    const path = join(mounted.path, 'file')
+    await worker.run('writeAll', { path, sizeBytes: scale.sequentialBytes })
+    const values: number[] = []
+    for (const _ of ours) values.push((await worker.run('readHot', { path })) / MIB)
+    await worker.run('remove', { path })
+    const name = `hot read of ${showSize(scale.sequentialBytes)} in 1 MiB calls`
+    const other = { name: 'tmpfs with huge=never', values }
+    return [{ name, unit: 'MiB/s', ours, other, judged: 'times', bounds: {} }]
+  } finally {
+    mounted.stop()
+  }
+}
 
 /** Writes a file that is not there any more; returns MiB/s. */
 async function writeNew(

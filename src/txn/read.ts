@@ -11,6 +11,9 @@ import type { FileState } from './shadow-fork.ts'
 /** Above this a read of the disk leaves the event loop to others, and goes on beside them. */
 const SYNC_READ_BLOCKS = 8
 
+/** Larger reads are made in parts, so that the checksums of one are made while the disk reads the next. */
+const RUN_BLOCKS_MAX = 128
+
 const ZEROS = Buffer.alloc(64 * BLOCK_SIZE)
 
 /** Consecutive blocks of the disk with the checksums of their content. */
@@ -100,11 +103,15 @@ function addSource(
   }
   if ('page' in source) return
   const last = pieces.at(-1)
-  if (last !== undefined && isRun(last) && last.start + last.checksums.length === source.block) {
+  if (last !== undefined && isRun(last) && continues(last, source.block)) {
     last.checksums.push(source.checksum)
   } else {
     pieces.push({ start: source.block, fileBlock, checksums: [source.checksum] })
   }
+}
+
+function continues({ start, checksums: { length } }: DiskRun, block: number): boolean {
+  return start + length === block && length < RUN_BLOCKS_MAX
 }
 
 function fetchNow(

@@ -72,11 +72,12 @@ function spillReserved(
   for (let done = 0; done < count;) {
     const run = engine.store.allocator.allocate(count - done)
     const part = data.subarray(done * BLOCK_SIZE, (done + run.count) * BLOCK_SIZE)
+    // The disk works while the checksums are made.
+    writes.push(writeRun(engine, run, part))
     for (let i = 0; i < run.count; i++) {
       const block = part.subarray(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
       stageSpilled(engine, fork, fileBlockAt(done + i), run.start + i, crc32c(block))
     }
-    writes.push(writeRun(engine, run, part))
     done += run.count
   }
   const settled = Promise.allSettled(writes).then(() => {
