@@ -80,9 +80,10 @@ const ANCESTORS_MAX = 16
 /**
  * While a process executes a program it holds a lock that the kernel takes for most of what /proc
  * says about it, and waits for our answer to the FLUSH of each descriptor that it does not pass on.
- * Whoever looked then would wait for himself. `status` takes no lock and comes first, therefore: a
- * process that ends has no program to execute any more, and one that waits for us as it runs one
- * program does not begin another (its threads cannot either: that needs the end of this one).
+ * Whoever looked then would wait for himself, with `stat` too, which is twice as quick (seen on 6.18).
+ * `status` takes no lock and comes first, therefore: a process that ends has no program to execute any
+ * more, and one that waits for us as it runs one program does not begin another (its threads cannot
+ * either: that needs the end of this one).
  */
 export class ProcFilesystem implements Processes {
   private readonly mountpoint: string
