@@ -13,6 +13,8 @@ export interface MountSettings {
   readonly noDirectoryAccessTimes: boolean
   readonly allowOther: boolean
   readonly writebackCache: boolean
+  /** Keep processors from halting while requests follow each other. */
+  readonly idlePoll: boolean
   readonly transport: TransportName
   /** Let the mount be mapped to other ids. */
   readonly allowIdmap: boolean
@@ -76,6 +78,10 @@ export const MOUNT_OPTIONS: Readonly<Record<string, MountOption>> = {
     text: 'send each write at once, gather none in the kernel',
     apply: (draft) => (draft.writebackCache = false),
   },
+  noidlepoll: {
+    text: 'let idle processors of a virtual machine halt between requests',
+    apply: (draft) => (draft.idlePoll = false),
+  },
   'transport=NAME': {
     text: `how requests of the kernel get here: ${TRANSPORTS.join(' or ')}; kernel`,
     apply: setTransport,
@@ -136,6 +142,7 @@ export function parseMountOptions(
     noDirectoryAccessTimes: false,
     allowOther: false,
     writebackCache: true,
+    idlePoll: true,
     transport: 'kernel',
     allowIdmap: false,
     foreground: false,

@@ -102,6 +102,7 @@ function sessionOptions(place: MountPlace, settings: MountSettings) {
     allowOther: settings.allowOther,
     mountOptions: settings.standard,
     writebackCache: settings.writebackCache,
+    idlePoll: settings.idlePoll,
     transport: settings.transport,
     allowIdmap: settings.allowIdmap,
     ioTimeoutSeconds: settings.ioTimeoutSeconds,

@@ -40,6 +40,8 @@ export interface SessionOptions extends AccessTimesKept {
   readonly transport?: TransportName
   /** Let the mount be mapped to other ids, where the kernel can. */
   readonly allowIdmap?: boolean
+  /** Keep processors from halting while requests follow each other, where that helps; so if nothing is said. */
+  readonly idlePoll?: boolean
   /** How long the disk may take for an answer before the volume fails, in seconds; 0: for ever. */
   readonly ioTimeoutSeconds?: number
   /** Where `log` writes, if that is a file; for what a process beside this one has to say. */
@@ -180,6 +182,7 @@ function startTransport(
     link,
     writebackCache: options.writebackCache,
     allowIdmap: options.allowIdmap ?? false,
+    idlePoll: options.idlePoll ?? true,
   })
 }
 

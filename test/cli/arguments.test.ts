@@ -109,7 +109,7 @@ test('parseMountOptions() passes standard options on and ignores those of fstab'
 test('parseMountOptions() reads what is of this filesystem', () => {
   const { standard, logFile, ...settings } = parseMountOptions([
     'ro,atomic=shared,noatime,allow_other,default_permissions,nowriteback,foreground,create,restart',
-    'idmap,log=/var/log/a=b.log,loglevel=debug,iotimeout=7',
+    'idmap,log=/var/log/a=b.log,loglevel=debug,iotimeout=7,noidlepoll',
   ])
   assert.deepEqual(settings, {
     readOnly: true,
@@ -119,6 +119,7 @@ test('parseMountOptions() reads what is of this filesystem', () => {
     noDirectoryAccessTimes: false,
     allowOther: true,
     writebackCache: false,
+    idlePoll: false,
     transport: 'kernel',
     allowIdmap: true,
     foreground: true,

@@ -1,5 +1,6 @@
 import { ERRNO } from '../../errors.ts'
 import type { RequestMemory } from './dispatcher.ts'
+import type { IdlePoll } from './idle-poll.ts'
 import { lastErrno, read } from './libc.ts'
 import { REQUEST_OFFSET, REQUEST_SIZE_MAX, RequestBufferPool } from './request-buffers.ts'
 import { type WakeUp, watchReadable } from './wake-up.ts'
@@ -12,6 +13,7 @@ const POLL_NS = 80_000n
 
 export interface RequestLoopOptions {
   readonly fd: number
+  readonly idlePoll: IdlePoll | undefined
   dispatch(memory: RequestMemory, start: number, end: number): void
   /** Called when no request waits for now, and now and then while they come. */
   endBurst(): void
@@ -56,7 +58,10 @@ export class RequestLoop {
     if (served > 0) this.#options.endBurst()
     if (this.#ended || this.#turnIsDue) return
     const now = process.hrtime.bigint()
-    if (served > 0) this.#lastRequest = now
+    if (served > 0) {
+      this.#lastRequest = now
+      this.#options.idlePoll?.served(now)
+    }
     if (now - this.#lastRequest < POLL_NS) {
       this.#turnIsDue = true
       setImmediate(this.#turn)
@@ -99,6 +104,7 @@ export class RequestLoop {
     if (this.#ended) return
     this.#ended = true
     this.#wakeUp.close()
+    this.#options.idlePoll?.close()
     this.#options.onEnd(error)
   }
 }

@@ -6,6 +6,7 @@ import { LONG_TIMEOUTS, type ReplyTimeouts } from '../timeouts.ts'
 import type { Transport, TransportOptions } from '../transport.ts'
 import { Deferred } from './deferred.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { IdlePoll } from './idle-poll.ts'
 import { KernelLink } from './kernel-link.ts'
 import { mount } from './mount.ts'
 import { prepareMountpoint, withTimeout } from './mount-point.ts'
@@ -27,6 +28,8 @@ export interface KernelSessionOptions extends TransportOptions {
   readonly writebackCache?: boolean
   /** Let the mount be mapped to other ids. Default: false. */
   readonly allowIdmap?: boolean
+  /** Keep processors from halting while requests follow each other, where that helps. Default: true. */
+  readonly idlePoll?: boolean
 }
 
 /**
@@ -70,6 +73,7 @@ export class KernelSession implements Transport {
     const dispatcher = this.#makeDispatcher()
     this.#loop = new RequestLoop({
       fd,
+      idlePoll: options.idlePoll === false ? undefined : IdlePoll.open(),
       dispatch: (memory, start, end) => {
         dispatcher.dispatch(memory, start, end)
       },
