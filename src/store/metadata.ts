@@ -11,6 +11,7 @@ import { crc32c, crc32cOfText } from '../crc32c.ts'
 import type { Index, IndexOp } from '../device/device.ts'
 import { FsError, invariant } from '../errors.ts'
 import { GROUP_LENGTH, prefixEnd } from './keys.ts'
+import { RecentValues } from './recent-values.ts'
 
 const VALUE_VERSION = 1
 const VALUE_HEADER_SIZE = 5
@@ -77,6 +78,7 @@ function openOrReport(
 
 export class Metadata {
   private readonly index: Index
+  private readonly recent: RecentValues
   private pending: Layer = new Map()
   /** What a checkpoint under way is making durable. */
   private captured: Layer = new Map()
@@ -84,17 +86,29 @@ export class Metadata {
 
   constructor(index: Index) {
     this.index = index
+    this.recent = new RecentValues(index)
   }
 
   get(key: string): Uint8Array | undefined {
+    return this.find(key, (kept) => {
+      const value = this.index.get(kept)
+      return value === undefined ? undefined : openValue(kept, value)
+    })
+  }
+
+  /** The same, where short values are kept: for keys that nothing but `put` and `del` changes. */
+  getOften(key: string): Uint8Array | undefined {
+    return this.find(key, (kept) => this.recent.get(kept, (value) => openValue(kept, value)))
+  }
+
+  private find(key: string, read: (key: string) => Uint8Array | undefined): Uint8Array | undefined {
     const group = key.slice(0, GROUP_LENGTH)
     const rest = key.slice(GROUP_LENGTH)
     const pending = this.pending.get(group)?.get(rest)
     if (pending !== undefined) return pending ?? undefined
     const captured = this.captured.get(group)?.get(rest)
     if (captured !== undefined) return captured ?? undefined
-    const value = this.index.get(key)
-    return value === undefined ? undefined : openValue(key, value)
+    return read(key)
   }
 
   put(key: string, body: Uint8Array): void {
@@ -184,6 +198,7 @@ export class Metadata {
       this.pending.set(group, entries)
     }
     entries.set(key.slice(GROUP_LENGTH), body)
+    this.recent.forget(key)
     this.pendingCount++
   }
 

@@ -60,8 +60,9 @@ class Overlay {
 
   get(): void {
     const key = this.anyKey()
-    const body = this.metadata.get(key)
-    assert.deepEqual(body && Uint8Array.from(body), this.reference.get(key))
+    for (const body of [this.metadata.get(key), this.metadata.getOften(key)]) {
+      assert.deepEqual(body && Uint8Array.from(body), this.reference.get(key))
+    }
   }
 
   /** A scan shows what there was when it was asked for, whatever happens until it is over. */

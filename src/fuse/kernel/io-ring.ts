@@ -9,11 +9,17 @@ import { allocateAligned } from '../../device/aligned-memory.ts'
 import { ERRNO, FsError } from '../../errors.ts'
 import { addressOf, ringEnter, ringRegister, ringSetup } from './libc.ts'
 
-/** One page has the submissions, and one the rest. */
 const PAGE_SIZE = 4096
 const SUBMISSION_SIZE = 64
-const ENTRY_COUNT = PAGE_SIZE / SUBMISSION_SIZE
 const COMPLETION_SIZE = 16
+/** Head, tail and the like, generously. */
+const SHARED_HEADER_SIZE = 512
+
+/**
+ * Submissions at once, the best first. Before Linux 6.13 memory of more than a page must lie in one piece: then
+ * one page has the submissions, and one the rest.
+ */
+const ENTRY_COUNTS = [256, PAGE_SIZE / SUBMISSION_SIZE]
 
 const SETUP_NO_MMAP = 1 << 14
 const REGISTER_FILES = 2
@@ -21,8 +27,13 @@ const REGISTER_FILES_UPDATE = 6
 const ENTER_GETEVENTS = 1
 const OP_SYNC_FILE_RANGE = 8
 const FIXED_FILE = 1
+/** Starts to write back, without waiting. */
+const SYNC_START = 2
 /** Waits for what is on its way, starts the rest, and waits for that. */
 const SYNC_ALL = 7
+
+/** What a start says of itself: nobody waits for it. */
+const NOBODYS = 0xffff_ffff
 
 /** No descriptor. */
 const NONE = -1
@@ -50,21 +61,32 @@ export class IoRing {
   /** Ends when the ring is free; never rejects. */
   #last: Promise<unknown> = Promise.resolve()
 
-  private constructor(fd: number, memory: Buffer, places: Places) {
+  readonly #entryCount: number
+
+  private constructor(fd: number, memory: RingMemory, places: Places) {
     this.#fd = fd
-    this.#shared = memory.subarray(0, PAGE_SIZE)
-    this.#submissions = memory.subarray(PAGE_SIZE)
+    this.#shared = memory.shared
+    this.#submissions = memory.submissions
+    this.#entryCount = memory.submissions.length / SUBMISSION_SIZE
     this.#places = places
   }
 
   /** A ring with room for so many files; undefined where the kernel has none, or not for us. */
   static async open(fileCount: number): Promise<IoRing | undefined> {
-    const memory = allocateAligned(2 * PAGE_SIZE)
+    for (const entryCount of ENTRY_COUNTS) {
+      const ring = await IoRing.#openWith(entryCount, fileCount)
+      if (ring !== undefined) return ring
+    }
+    return undefined
+  }
+
+  static async #openWith(entryCount: number, fileCount: number): Promise<IoRing | undefined> {
+    const memory = ringMemory(entryCount)
     const parameters = Buffer.alloc(PARAMETERS_SIZE)
     parameters.writeUInt32LE(SETUP_NO_MMAP, FLAGS_AT)
-    parameters.writeBigUInt64LE(addressOf(memory), SHARED_ADDRESS_AT)
-    parameters.writeBigUInt64LE(addressOf(memory) + BigInt(PAGE_SIZE), SUBMISSION_ADDRESS_AT)
-    const fd = ringSetup(ENTRY_COUNT, parameters)
+    parameters.writeBigUInt64LE(addressOf(memory.shared), SHARED_ADDRESS_AT)
+    parameters.writeBigUInt64LE(addressOf(memory.submissions), SUBMISSION_ADDRESS_AT)
+    const fd = ringSetup(entryCount, parameters)
     if (fd < 0) return undefined
     const none = Buffer.alloc(4 * fileCount, NONE)
     if ((await ringRegister(fd, REGISTER_FILES, none, fileCount)) !== 0) {
@@ -98,15 +120,19 @@ export class IoRing {
   }
 
   /**
-   * Writes back what is dirty of files, and waits for it. Blocks a thread of the pool. Resolves with 0 or
-   * an errno for each. Throws FsError EIO.
+   * Writes back what is dirty of files, and waits for it: all are started first, so that whoever waits for
+   * one is not woken for each. Blocks a thread of the pool. Resolves with 0 or an errno for each. Throws
+   * FsError EIO.
    */
   async sync(slots: readonly number[]): Promise<number[]> {
     return this.#inTurn(async () => {
-      const errnos: number[] = []
-      for (let at = 0; at < slots.length; at += ENTRY_COUNT) {
-        errnos.push(...(await this.#syncSome(slots.slice(at, at + ENTRY_COUNT))))
+      const parts: (readonly number[])[] = []
+      for (let at = 0; at < slots.length; at += this.#entryCount) {
+        parts.push(slots.slice(at, at + this.#entryCount))
       }
+      for (const part of parts) await this.#startSome(part)
+      const errnos: number[] = []
+      for (const part of parts) errnos.push(...(await this.#syncSome(part)))
       return errnos
     })
   }
@@ -122,43 +148,67 @@ export class IoRing {
     closeSync(this.#fd)
   }
 
+  async #startSome(slots: readonly number[]): Promise<void> {
+    this.#put(slots, SYNC_START)
+    for (let submittedCount = 0; submittedCount < slots.length;) {
+      submittedCount += await this.#enter(slots.length - submittedCount, 0)
+      this.#takeDone(new Map())
+    }
+  }
+
   async #syncSome(slots: readonly number[]): Promise<number[]> {
-    if (this.#brokenBy !== 0) throw failure(this.#brokenBy)
-    for (const [index, slot] of slots.entries()) this.#submit(index, slot)
-    this.#write(this.#places.tail, this.#read(this.#places.tail) + slots.length)
+    this.#put(slots, SYNC_ALL)
     const errnos = new Map<number, number>()
     for (let submittedCount = 0; errnos.size < slots.length;) {
       const left = slots.length - submittedCount
-      const waited = slots.length - errnos.size
-      const result = await ringEnter(this.#fd, left, waited, ENTER_GETEVENTS)
-      if (result < 0 && result !== -ERRNO.EINTR) {
-        this.#brokenBy = -result
-        throw failure(-result)
-      }
-      submittedCount += Math.max(0, result)
+      submittedCount += await this.#enter(left, slots.length - errnos.size)
       this.#takeDone(errnos)
     }
     return slots.map((_, index) => errnos.get(index) ?? 0)
   }
 
-  #submit(index: number, slot: number): void {
+  /** Returns how many were submitted. */
+  async #enter(submitCount: number, completeCount: number): Promise<number> {
+    const flags = completeCount > 0 ? ENTER_GETEVENTS : 0
+    const result = await ringEnter(this.#fd, submitCount, completeCount, flags)
+    if (result < 0 && result !== -ERRNO.EINTR) {
+      this.#brokenBy = -result
+      throw failure(-result)
+    }
+    return Math.max(0, result)
+  }
+
+  #put(slots: readonly number[], operation: number): void {
+    if (this.#brokenBy !== 0) throw failure(this.#brokenBy)
     const tail = this.#read(this.#places.tail)
-    const entry = (tail + index) % ENTRY_COUNT
+    for (const [index, slot] of slots.entries()) {
+      this.#putOne(tail + index, operation === SYNC_START ? NOBODYS : index, { slot, operation })
+    }
+    this.#write(this.#places.tail, tail + slots.length)
+  }
+
+  #putOne(
+    position: number,
+    name: number,
+    { slot, operation }: { readonly slot: number; readonly operation: number },
+  ): void {
+    const entry = position % this.#entryCount
     const at = entry * SUBMISSION_SIZE
     this.#submissions.fill(0, at, at + SUBMISSION_SIZE)
     this.#submissions.writeUInt8(OP_SYNC_FILE_RANGE, at)
     this.#submissions.writeUInt8(FIXED_FILE, at + 1)
     this.#submissions.writeInt32LE(slot, at + 4)
-    this.#submissions.writeUInt32LE(SYNC_ALL, at + 28)
-    this.#submissions.writeUInt32LE(index, at + 32)
+    this.#submissions.writeUInt32LE(operation, at + 28)
+    this.#submissions.writeUInt32LE(name, at + 32)
     this.#write(this.#places.indices + 4 * entry, entry)
   }
 
   #takeDone(errnos: Map<number, number>): void {
     const end = this.#read(this.#places.doneTail)
     for (let head = this.#read(this.#places.doneHead); head !== end; head = (head + 1) >>> 0) {
-      const at = this.#places.done + (head % (2 * ENTRY_COUNT)) * COMPLETION_SIZE
-      errnos.set(this.#read(at), Math.abs(this.#shared.readInt32LE(at + 8)))
+      const at = this.#places.done + (head % (2 * this.#entryCount)) * COMPLETION_SIZE
+      const name = this.#read(at)
+      if (name !== NOBODYS) errnos.set(name, Math.abs(this.#shared.readInt32LE(at + 8)))
     }
     this.#write(this.#places.doneHead, end)
   }
@@ -169,6 +219,23 @@ export class IoRing {
 
   #write(at: number, value: number): void {
     this.#shared.writeUInt32LE(value >>> 0, at)
+  }
+}
+
+interface RingMemory {
+  readonly shared: Buffer
+  readonly submissions: Buffer
+}
+
+/** Whole pages for what both sides look at, and for submissions. */
+function ringMemory(entryCount: number): RingMemory {
+  const sharedSize = SHARED_HEADER_SIZE + entryCount * (2 * COMPLETION_SIZE + 4)
+  const sharedPages = Math.ceil(sharedSize / PAGE_SIZE)
+  const submissionPages = Math.ceil((entryCount * SUBMISSION_SIZE) / PAGE_SIZE)
+  const memory = allocateAligned((sharedPages + submissionPages) * PAGE_SIZE)
+  return {
+    shared: memory.subarray(0, sharedPages * PAGE_SIZE),
+    submissions: memory.subarray(sharedPages * PAGE_SIZE),
   }
 }
 
