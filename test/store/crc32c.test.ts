@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { crc32cOfBlocks } from '../../src/store/crc32c-blocks.ts'
 import { crc32c, crc32cOfText, portableCrc32c } from '../../src/crc32c.ts'
 import { RUN } from './arbitraries.ts'
 
@@ -49,6 +50,18 @@ test('crc32cOfText() is that of the bytes which the characters stand for', RUN, 
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => {
       assert.equal(crc32cOfText(Buffer.from(bytes).toString('latin1')), crc32c(bytes))
+    }),
+  )
+})
+
+test('crc32cOfBlocks() is the checksum of all blocks in a row', RUN, () => {
+  const block = fc.uint8Array({ minLength: 4096, maxLength: 4096 })
+  fc.assert(
+    fc.property(fc.array(block, { maxLength: 5 }), (blocks) => {
+      assert.equal(
+        crc32cOfBlocks(blocks.map((each) => crc32c(each))),
+        crc32c(Buffer.concat(blocks)),
+      )
     }),
   )
 })

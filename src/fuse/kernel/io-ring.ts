@@ -32,9 +32,6 @@ const SYNC_START = 2
 /** Waits for what is on its way, starts the rest, and waits for that. */
 const SYNC_ALL = 7
 
-/** What a start says of itself: nobody waits for it. */
-const NOBODYS = 0xffff_ffff
-
 /** No descriptor. */
 const NONE = -1
 
@@ -130,9 +127,9 @@ export class IoRing {
       for (let at = 0; at < slots.length; at += this.#entryCount) {
         parts.push(slots.slice(at, at + this.#entryCount))
       }
-      for (const part of parts) await this.#startSome(part)
+      for (const part of parts) await this.#run(part, SYNC_START)
       const errnos: number[] = []
-      for (const part of parts) errnos.push(...(await this.#syncSome(part)))
+      for (const part of parts) errnos.push(...(await this.#run(part, SYNC_ALL)))
       return errnos
     })
   }
@@ -148,16 +145,8 @@ export class IoRing {
     closeSync(this.#fd)
   }
 
-  async #startSome(slots: readonly number[]): Promise<void> {
-    this.#put(slots, SYNC_START)
-    for (let submittedCount = 0; submittedCount < slots.length;) {
-      submittedCount += await this.#enter(slots.length - submittedCount, 0)
-      this.#takeDone(new Map())
-    }
-  }
-
-  async #syncSome(slots: readonly number[]): Promise<number[]> {
-    this.#put(slots, SYNC_ALL)
+  async #run(slots: readonly number[], operation: number): Promise<number[]> {
+    this.#put(slots, operation)
     const errnos = new Map<number, number>()
     for (let submittedCount = 0; errnos.size < slots.length;) {
       const left = slots.length - submittedCount
@@ -169,8 +158,7 @@ export class IoRing {
 
   /** Returns how many were submitted. */
   async #enter(submitCount: number, completeCount: number): Promise<number> {
-    const flags = completeCount > 0 ? ENTER_GETEVENTS : 0
-    const result = await ringEnter(this.#fd, submitCount, completeCount, flags)
+    const result = await ringEnter(this.#fd, submitCount, completeCount, ENTER_GETEVENTS)
     if (result < 0 && result !== -ERRNO.EINTR) {
       this.#brokenBy = -result
       throw failure(-result)
@@ -182,7 +170,7 @@ export class IoRing {
     if (this.#brokenBy !== 0) throw failure(this.#brokenBy)
     const tail = this.#read(this.#places.tail)
     for (const [index, slot] of slots.entries()) {
-      this.#putOne(tail + index, operation === SYNC_START ? NOBODYS : index, { slot, operation })
+      this.#putOne(tail + index, index, { slot, operation })
     }
     this.#write(this.#places.tail, tail + slots.length)
   }
@@ -207,8 +195,7 @@ export class IoRing {
     const end = this.#read(this.#places.doneTail)
     for (let head = this.#read(this.#places.doneHead); head !== end; head = (head + 1) >>> 0) {
       const at = this.#places.done + (head % (2 * this.#entryCount)) * COMPLETION_SIZE
-      const name = this.#read(at)
-      if (name !== NOBODYS) errnos.set(name, Math.abs(this.#shared.readInt32LE(at + 8)))
+      errnos.set(this.#read(at), Math.abs(this.#shared.readInt32LE(at + 8)))
     }
     this.#write(this.#places.doneHead, end)
   }
