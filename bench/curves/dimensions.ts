@@ -21,6 +21,8 @@ export interface Dimension {
   /** What the horizontal axis counts. */
   readonly label: string
   readonly sizes: Readonly<Record<Scale['name'], readonly number[]>>
+  /** What a volume of a size takes of the disk, generously. */
+  readonly bytesOf: (size: number) => number
   readonly make: (path: string, size: number) => Promise<void>
   readonly targetOf: (size: number) => Target
 }
@@ -32,6 +34,8 @@ const GIB = 2 ** 30
 const SPARSE_PAGES = 1024
 const AGED_BYTES = 64 * MIB
 const AGING_PAGES = 64
+/** Of one that holds next to nothing. */
+const VOLUME_BYTES = GIB / 2
 
 const oneFile = (name: string, pagesPerFile: number, strideBlocks: number): Target => ({
   fileCount: 1,
@@ -49,6 +53,7 @@ export const DIMENSIONS: Readonly<Record<DimensionName, Dimension>> = {
     title: 'Number of files, of 4 KiB each, in one folder',
     label: 'files',
     sizes: { full: decades(3, 6), quick: decades(3, 5), smoke: decades(2, 3) },
+    bytesOf: (fileCount) => VOLUME_BYTES + fileCount * 2 * PAGE_SIZE,
     make: makeFiles,
     targetOf: (fileCount) => ({
       fileCount,
@@ -60,7 +65,8 @@ export const DIMENSIONS: Readonly<Record<DimensionName, Dimension>> = {
   extents: {
     title: 'Extents of one file, whose every second block is a hole',
     label: 'extents',
-    sizes: { full: decades(3, 6), quick: decades(3, 5), smoke: decades(2, 3) },
+    sizes: { full: decades(3, 7), quick: decades(3, 5), smoke: decades(2, 3) },
+    bytesOf: (extentCount) => VOLUME_BYTES + extentCount * 1.25 * PAGE_SIZE,
     make: makeFragmentedVolume,
     targetOf: (extentCount) => oneFile(FRAGMENTED_NAME, extentCount, 2),
   },
@@ -72,13 +78,15 @@ export const DIMENSIONS: Readonly<Record<DimensionName, Dimension>> = {
       quick: [64 * MIB, 4 * GIB, 1024 * GIB],
       smoke: [64 * MIB, 1024 * GIB],
     },
+    bytesOf: () => VOLUME_BYTES,
     make: makeSparse,
     targetOf: (sizeBytes) => oneFile(FILE_NAME, SPARSE_PAGES, sparseStride(sizeBytes)),
   },
   age: {
     title: 'Commits of 64 scattered pages that a file of 64 MiB has seen',
     label: 'commits before',
-    sizes: { full: decades(1, 4), quick: decades(1, 3), smoke: decades(0, 1) },
+    sizes: { full: decades(1, 5), quick: decades(1, 3), smoke: decades(0, 1) },
+    bytesOf: () => VOLUME_BYTES,
     make: makeAged,
     targetOf: () => oneFile(FILE_NAME, AGED_BYTES / PAGE_SIZE, 1),
   },

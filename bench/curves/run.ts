@@ -1,5 +1,5 @@
 /** Measures what each operation costs when a volume grows in one way and then in another. */
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Child } from '../child.ts'
 import { spreadOf } from '../figures.ts'
@@ -43,6 +43,10 @@ export async function measureCurves(scale: Scale, folder: string): Promise<Dimen
   for (const [name, dimension] of entries()) {
     const samples: Sample[] = []
     for (const size of dimension.sizes[scale.name]) {
+      if (!hasSpace(folder, dimension.bytesOf(size))) {
+        process.stderr.write(`${name}, ${size.toLocaleString('en')}: the disk has no room for it\n`)
+        continue
+      }
       const started = performance.now()
       samples.push(await measureSize(name, size, { folder, roundCount }))
       const seconds = ((performance.now() - started) / 1000).toFixed(0)
@@ -105,4 +109,9 @@ async function ask(parameters: string[], timeoutMs: number): Promise<unknown> {
     child.kill()
     await child.ended
   }
+}
+
+function hasSpace(folder: string, neededBytes: number): boolean {
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize >= neededBytes
 }

@@ -23,6 +23,7 @@ export class Allocator {
   private readonly mapped: Bitmap
   private readonly dirtyGroups = new Set<number>()
   private freed: Run[] = []
+  private freedBlocks = 0
   private releasing: Run[] = []
   private cursor: BlockNo = 1
   private reservedCount = 0
@@ -50,7 +51,12 @@ export class Allocator {
 
   /** Blocks that a checkpoint will make available. */
   get pendingCount(): number {
-    return countOf(this.freed) + countOf(this.releasing)
+    return this.freedBlocks + countOf(this.releasing)
+  }
+
+  /** Those of them that a checkpoint which started now would make available. */
+  get freedCount(): number {
+    return this.freedBlocks
   }
 
   get mappedCount(): number {
@@ -141,6 +147,7 @@ export class Allocator {
   }
 
   private addFreed(block: BlockNo): void {
+    this.freedBlocks++
     const last = this.freed.at(-1)
     if (last !== undefined && last.start + last.count === block) {
       this.freed[this.freed.length - 1] = { start: last.start, count: last.count + 1 }
@@ -154,6 +161,7 @@ export class Allocator {
     invariant(this.releasing.length === 0, 'one checkpoint at a time frees blocks')
     this.releasing = this.freed
     this.freed = []
+    this.freedBlocks = 0
     const operations = [...this.dirtyGroups].map((groupIndex): IndexOp => {
       const key = bitmapKey(groupIndex)
       return { type: 'put', key, value: sealValue(key, this.mapped.group(groupIndex)) }

@@ -31,6 +31,12 @@ export interface EngineParts {
   readonly inodeCounter: InodeCounter
 }
 
+/**
+ * Freed blocks from which on a checkpoint makes them available, 64 MiB: a file that is replaced again and again
+ * would have the volume grow meanwhile, and new space costs the host more than what was written before.
+ */
+const FREED_BLOCKS_MAX = 16_384
+
 /** Numbers for new inodes; never one twice. */
 export interface InodeCounter {
   next: Ino
@@ -123,6 +129,7 @@ export class Engine {
     for (const ino of change.removed) this.inodes.evict(ino)
     this.onCommit(change)
     this.journal.relieve()
+    if (this.store.allocator.freedCount >= FREED_BLOCKS_MAX) this.journal.onPressure()
     for (const before of isolated) this.onIsolatedChange(before)
     return commitSeq
   }

@@ -225,3 +225,17 @@ test(
     assert.ok((await stat(fs, ino)).mtimeNs < finer, 'the clock was set back')
   },
 )
+
+test('a file that is replaced again and again takes the space of a few', TIMEOUT, async () => {
+  const { fs, volume } = await v.freshFilesystem()
+  const { ino, fh } = await v.createFile(fs, v.ROOT, 'a')
+  const mebibyte = Buffer.alloc(2 ** 20, 'x')
+  for (let i = 0; i < 300; i++) {
+    await fs.setAttributes(ino, { size: 0 })
+    await fs.write(fh, v.writeRequest(0, mebibyte))
+    await fs.fsync(fh)
+    await new Promise(setImmediate)
+  }
+  const { blockCount } = volume.engine.store.allocator
+  assert.ok(blockCount * BLOCK_SIZE < 200 * 2 ** 20, `${blockCount} blocks for one mebibyte`)
+})
