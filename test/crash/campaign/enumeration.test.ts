@@ -29,13 +29,13 @@ test('Enumeration has every sequence once', (t) => {
   }
 })
 
-test('Enumeration has possible sequences of three', () => {
+test('nearly all sequences of three are possible', (t) => {
   const random = new Random(testSeed())
-  const { count } = new Enumeration(3)
-  textsOf(
-    3,
-    Array.from({ length: 3000 }, () => random.int(count)),
-  )
+  t.diagnostic(`seed ${random.seed}`)
+  const enumeration = new Enumeration(3)
+  const indexes = Array.from({ length: 3000 }, () => random.int(enumeration.count))
+  const impossible = indexes.filter((index) => enumeration.workload(index) === undefined)
+  assert.ok(impossible.length <= 10, `${impossible.length}: ${impossible.join(' ')}`)
 })
 
 test('scattered() gives each number once, and its beginning is spread evenly', () => {
