@@ -6,7 +6,8 @@
  *
  * To the host all processors of the machine are busy then. So this is only done where the kernel knows of the
  * price (the idle driver `haltpoll`), on machines of few processors, and from some turns on of which each came
- * soon after the one before, until shortly after the last: a disk that takes milliseconds leads to none.
+ * soon after the one before, until shortly after the last: a disk that takes milliseconds leads to none. Turns
+ * with large requests do not count, for what polls takes from the processor that it shares with one that works.
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -63,7 +64,7 @@ export class IdlePoll {
     }
   }
 
-  /** Requests were served at this time, of a clock in nanoseconds. */
+  /** Small requests were served at this time, of a clock in nanoseconds. */
   served(now: bigint): void {
     const isSoon = now - this.#lastTurn < GAP_NS
     this.#lastTurn = now

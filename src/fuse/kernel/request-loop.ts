@@ -8,6 +8,9 @@ import { type WakeUp, watchReadable } from './wake-up.ts'
 /** So that promises and file I/O get their turn in a long burst. */
 const REQUESTS_PER_TURN = 32
 
+/** What takes longer to serve than it takes to wake who waits for it. */
+const LARGE_SIZE = 64 * 1024
+
 /** Sleeping and waking costs more than polling for this long does. */
 const POLL_NS = 80_000n
 
@@ -33,6 +36,7 @@ export class RequestLoop {
   #ended = false
   #turnIsDue = false
   #lastRequest = 0n
+  #hasServedLarge = false
 
   constructor(options: RequestLoopOptions) {
     this.#options = options
@@ -60,7 +64,8 @@ export class RequestLoop {
     const now = process.hrtime.bigint()
     if (served > 0) {
       this.#lastRequest = now
-      this.#options.idlePoll?.served(now)
+      if (!this.#hasServedLarge) this.#options.idlePoll?.served(now)
+      this.#hasServedLarge = false
     }
     if (now - this.#lastRequest < POLL_NS) {
       this.#turnIsDue = true
@@ -73,6 +78,7 @@ export class RequestLoop {
     const buffer = this.#pool.next()
     const length = read(this.#options.fd, buffer.address, REQUEST_SIZE_MAX)
     if (length < 0) return this.#handleFailure(lastErrno())
+    if (length > LARGE_SIZE) this.#hasServedLarge = true
     this.#options.dispatch(buffer, REQUEST_OFFSET, REQUEST_OFFSET + length)
     return true
   }
