@@ -65,7 +65,8 @@ export class Composer {
 
   private remove(path: string): Operation[] {
     if (!this.world.isDirectory(path)) return [{ type: 'unlink', path }]
-    return this.world.isEmpty(path) ? [{ type: 'rmdir', path }] : []
+    const below = this.world.entriesOf(path).flatMap((entry) => this.remove(entry))
+    return [...below, { type: 'rmdir', path }]
   }
 
   private bring(handle: string, should: HandleState): Operation[] {

@@ -54,7 +54,15 @@ export class World {
   }
 
   isEmpty(path: string): boolean {
-    return ![...this.names.keys()].some((name) => name.startsWith(`${path}/`))
+    return this.entriesOf(path).length === 0
+  }
+
+  /** Paths of what is directly in a directory. */
+  entriesOf(path: string): string[] {
+    const start = `${path}/`
+    return [...this.names.keys()].filter(
+      (name) => name.startsWith(start) && !name.includes('/', start.length),
+    )
   }
 
   handle(name: string): WorldHandle {
