@@ -14,14 +14,14 @@ import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ERRNO } from '../../src/errors.ts'
-import { IoRing } from '../../src/fuse/kernel/io-ring.ts'
+import { ENTRY_COUNTS, IoRing } from '../../src/fuse/kernel/io-ring.ts'
 
 const RUN = { timeout: 20_000 } as const
-const FILE_COUNT = 200
+const FILE_COUNT = 2 * Math.max(...ENTRY_COUNTS) + 88
 
 /** A ring, and a folder for its files. Where the kernel keeps rings from us there is nothing to test. */
-async function opened(context: TestContext, fileCount: number) {
-  const ring = await IoRing.open(fileCount)
+async function opened(context: TestContext, fileCount: number, entryCounts = ENTRY_COUNTS) {
+  const ring = await IoRing.open(fileCount, entryCounts)
   if (ring === undefined) {
     const [major = 0, minor = 0] = release().split('.').map(Number)
     const isOld = major < 6 || (major === 6 && minor < 5)
@@ -45,8 +45,16 @@ function isForbidden(): boolean {
   }
 }
 
-test('a ring syncs more files than it has entries, again and again', RUN, async (context) => {
-  const made = await opened(context, FILE_COUNT)
+for (const entryCount of ENTRY_COUNTS) {
+  test(
+    `a ring of ${entryCount} syncs more files than it has entries, again and again`,
+    RUN,
+    (context) => syncMany(context, entryCount),
+  )
+}
+
+async function syncMany(context: TestContext, entryCount: number): Promise<void> {
+  const made = await opened(context, FILE_COUNT, [entryCount])
   if (made === undefined) return
   const { ring, folder } = made
   const slots = Array.from({ length: FILE_COUNT }, (_, slot) => slot)
@@ -73,7 +81,7 @@ test('a ring syncs more files than it has entries, again and again', RUN, async 
   ])
   assert.deepEqual(before, [0, 0, 0], 'what was asked for before has the file still')
   assert.deepEqual(after, [0, ERRNO.EBADF, 0])
-})
+}
 
 test('a file of a ring is no descriptor of the process', RUN, async (context) => {
   const made = await opened(context, 8)

@@ -16,10 +16,10 @@ const COMPLETION_SIZE = 16
 const SHARED_HEADER_SIZE = 512
 
 /**
- * Submissions at once, the best first. Before Linux 6.13 memory of more than a page must lie in one piece: then
- * one page has the submissions, and one the rest.
+ * Submissions at once, the best first. Older kernels refuse memory of more than a page that does not lie in one
+ * piece: then one page has the submissions, and one the rest.
  */
-const ENTRY_COUNTS = [256, PAGE_SIZE / SUBMISSION_SIZE]
+export const ENTRY_COUNTS: readonly number[] = [256, PAGE_SIZE / SUBMISSION_SIZE]
 
 const SETUP_NO_MMAP = 1 << 14
 const REGISTER_FILES = 2
@@ -52,13 +52,12 @@ export class IoRing {
   readonly #fd: number
   readonly #shared: Buffer
   readonly #submissions: Buffer
+  readonly #entryCount: number
   readonly #places: Places
   /** An errno after which nobody knows what was submitted; 0 while all is well. */
   #brokenBy = 0
   /** Ends when the ring is free; never rejects. */
   #last: Promise<unknown> = Promise.resolve()
-
-  readonly #entryCount: number
 
   private constructor(fd: number, memory: RingMemory, places: Places) {
     this.#fd = fd
@@ -68,9 +67,12 @@ export class IoRing {
     this.#places = places
   }
 
-  /** A ring with room for so many files; undefined where the kernel has none, or not for us. */
-  static async open(fileCount: number): Promise<IoRing | undefined> {
-    for (const entryCount of ENTRY_COUNTS) {
+  /**
+   * A ring with room for so many files, and the first of these numbers of submissions that the kernel takes;
+   * undefined where it has none, or not for us.
+   */
+  static async open(fileCount: number, entryCounts = ENTRY_COUNTS): Promise<IoRing | undefined> {
+    for (const entryCount of entryCounts) {
       const ring = await IoRing.#openWith(entryCount, fileCount)
       if (ring !== undefined) return ring
     }
