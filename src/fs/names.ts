@@ -19,7 +19,7 @@ export const NAME_LENGTH_MAX = 255
 /** Throws FsError ENAMETOOLONG: such a name is not merely absent. */
 export function findDirent(context: FsContext, parent: Ino, name: string): Dirent | undefined {
   checkNameLength(name)
-  const body = context.engine.store.metadata.getOften(direntKey(parent, name))
+  const body = context.engine.store.metadata.getCached(direntKey(parent, name))
   return body === undefined ? undefined : decodeDirent(body)
 }
 

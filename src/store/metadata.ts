@@ -11,7 +11,7 @@ import { crc32c, crc32cOfText } from '../crc32c.ts'
 import type { Index, IndexOp } from '../device/device.ts'
 import { FsError, invariant } from '../errors.ts'
 import { GROUP_LENGTH, prefixEnd } from './keys.ts'
-import { RecentValues } from './recent-values.ts'
+import { ValueCache } from './value-cache.ts'
 
 const VALUE_VERSION = 1
 const VALUE_HEADER_SIZE = 5
@@ -78,7 +78,7 @@ function openOrReport(
 
 export class Metadata {
   private readonly index: Index
-  private readonly recent: RecentValues
+  private readonly cache = new ValueCache((key) => this.read(key))
   private pending: Layer = new Map()
   /** What a checkpoint under way is making durable. */
   private captured: Layer = new Map()
@@ -86,29 +86,31 @@ export class Metadata {
 
   constructor(index: Index) {
     this.index = index
-    this.recent = new RecentValues(index)
   }
 
   get(key: string): Uint8Array | undefined {
-    return this.find(key, (kept) => {
-      const value = this.index.get(kept)
-      return value === undefined ? undefined : openValue(kept, value)
-    })
+    const newer = this.newer(key)
+    return newer === undefined ? this.read(key) : (newer ?? undefined)
   }
 
-  /** The same, where short values are kept: for keys that nothing but `put` and `del` changes. */
-  getOften(key: string): Uint8Array | undefined {
-    return this.find(key, (kept) => this.recent.get(kept, (value) => openValue(kept, value)))
+  /** The same through a cache: for keys that nothing but `put` and `del` changes. */
+  getCached(key: string): Uint8Array | undefined {
+    const newer = this.newer(key)
+    return newer === undefined ? this.cache.get(key) : (newer ?? undefined)
   }
 
-  private find(key: string, read: (key: string) => Uint8Array | undefined): Uint8Array | undefined {
+  /** What lies on top of the index; undefined where that has the last word. */
+  private newer(key: string): Uint8Array | null | undefined {
     const group = key.slice(0, GROUP_LENGTH)
     const rest = key.slice(GROUP_LENGTH)
     const pending = this.pending.get(group)?.get(rest)
-    if (pending !== undefined) return pending ?? undefined
-    const captured = this.captured.get(group)?.get(rest)
-    if (captured !== undefined) return captured ?? undefined
-    return read(key)
+    // A key that was deleted since is null.
+    return pending === undefined ? this.captured.get(group)?.get(rest) : pending
+  }
+
+  private read(key: string): Uint8Array | undefined {
+    const value = this.index.get(key)
+    return value === undefined ? undefined : openValue(key, value)
   }
 
   put(key: string, body: Uint8Array): void {
@@ -198,7 +200,7 @@ export class Metadata {
       this.pending.set(group, entries)
     }
     entries.set(key.slice(GROUP_LENGTH), body)
-    this.recent.forget(key)
+    this.cache.drop(key)
     this.pendingCount++
   }
 

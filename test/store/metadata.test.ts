@@ -60,7 +60,7 @@ class Overlay {
 
   get(): void {
     const key = this.anyKey()
-    for (const body of [this.metadata.get(key), this.metadata.getOften(key)]) {
+    for (const body of [this.metadata.get(key), this.metadata.getCached(key)]) {
       assert.deepEqual(body && Uint8Array.from(body), this.reference.get(key))
     }
   }

@@ -1,57 +1,43 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Index } from '../../src/device/device.ts'
-import { RecentValues } from '../../src/store/recent-values.ts'
+import { ValueCache } from '../../src/store/value-cache.ts'
 import { RUN } from './arbitraries.ts'
 
-/** An index that notes what it is asked for. */
-function notingIndex(values: Map<string, Uint8Array>, asked: string[]): Index {
-  return {
-    hasSpace: true,
-    get: (key) => {
-      asked.push(key)
-      return values.get(key)
-    },
-    pages: () => assert.fail('no range is asked for'),
-    batch: () => assert.fail('nothing is written'),
-  }
+/** A cache of some values, and what was read for it. */
+function cacheOf(values: ReadonlyMap<string, Uint8Array>) {
+  const read: string[] = []
+  const cache = new ValueCache((key) => {
+    read.push(key)
+    if (key === 'damaged') throw new RangeError('damaged')
+    return values.get(key)
+  })
+  return { cache, read }
 }
 
-const refuse = (): never => {
-  throw new RangeError('damaged')
-}
-
-const same = (value: Uint8Array): Uint8Array => value
-
-test('a value is read once, absence too, until it is forgotten', RUN, () => {
+test('a value is read once, absence too, until it is dropped', RUN, () => {
   const values = new Map([['a', Buffer.from('1')]])
-  const asked: string[] = []
-  const recent = new RecentValues(notingIndex(values, asked))
+  const { cache, read } = cacheOf(values)
   for (let i = 0; i < 3; i++) {
-    assert.deepEqual(recent.get('a', same), Buffer.from('1'))
-    assert.equal(recent.get('b', same), undefined)
+    assert.deepEqual(cache.get('a'), Buffer.from('1'))
+    assert.equal(cache.get('b'), undefined)
   }
-  assert.deepEqual(asked, ['a', 'b'])
+  assert.deepEqual(read, ['a', 'b'])
   values.set('b', Buffer.from('2'))
   values.delete('a')
-  for (const key of ['a', 'b']) recent.forget(key)
-  assert.equal(recent.get('a', same), undefined)
-  assert.deepEqual(recent.get('b', same), Buffer.from('2'))
+  for (const key of ['a', 'b']) cache.drop(key)
+  assert.equal(cache.get('a'), undefined)
+  assert.deepEqual(cache.get('b'), Buffer.from('2'))
 })
 
 test('what is damaged is not kept, nor what is long, nor more than some thousands', RUN, () => {
-  const values = new Map([
-    ['bad', Buffer.from('1')],
-    ['long', Buffer.alloc(1000)],
-  ])
-  const asked: string[] = []
-  const recent = new RecentValues(notingIndex(values, asked))
-  assert.throws(() => recent.get('bad', refuse), RangeError)
-  assert.deepEqual(recent.get('bad', same), Buffer.from('1'))
-  for (let i = 0; i < 2; i++) recent.get('long', same)
-  assert.deepEqual(asked, ['bad', 'bad', 'long', 'long'])
-  for (let i = 0; i < 10_000; i++) recent.get(String(i), same)
-  asked.length = 0
-  for (let i = 0; i < 10_000; i++) recent.get(String(i), same)
-  assert.equal(asked.length, 10_000)
+  const { cache, read } = cacheOf(new Map([['long', Buffer.alloc(1000)]]))
+  for (let i = 0; i < 2; i++) {
+    assert.throws(() => cache.get('damaged'), RangeError)
+    assert.equal(cache.get('long')?.length, 1000)
+  }
+  assert.deepEqual(read, ['damaged', 'long', 'damaged', 'long'])
+  for (let i = 0; i < 10_000; i++) cache.get(String(i))
+  read.length = 0
+  for (let i = 0; i < 10_000; i++) cache.get(String(i))
+  assert.equal(read.length, 10_000)
 })
