@@ -8,6 +8,7 @@
  * price (the idle driver `haltpoll`), on machines of few processors, and from some turns on of which each came
  * soon after the one before, until shortly after the last: a disk that takes milliseconds leads to none. Turns
  * with large requests do not count, for what polls takes from the processor that it shares with one that works.
+ * A process that is stopped, or waits for a disk that hangs, does not release what it has asked for.
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -55,10 +56,7 @@ export class IdlePoll {
     if (processorCount > PROCESSOR_COUNT_MAX) return undefined
     try {
       if (readFileSync(place.driver ?? DRIVER, 'latin1').trim() !== 'haltpoll') return undefined
-      const fd = openSync(place.device ?? DEVICE, 'r+')
-      // Opening it asks for the shortest delay.
-      writeSync(fd, ANY_DELAY)
-      return new IdlePoll(fd)
+      return new IdlePoll(openSync(place.device ?? DEVICE, 'r+'))
     } catch {
       return undefined
     }
