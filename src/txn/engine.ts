@@ -56,6 +56,8 @@ export class Engine {
   private readonly sharedClock: SharedClock
   private readonly inodeCounter: InodeCounter
   private stageCount = 0
+  /** Freed blocks that call for a checkpoint; a test may take fewer. */
+  freedBlocksMax = FREED_BLOCKS_MAX
   /** Told of a map that a truncation replaced, to be freed in the background. */
   onMapReplaced: (ino: Ino, generation: number) => void = () => undefined
   /** Told of an isolated file that is published, and how it was before. */
@@ -128,8 +130,10 @@ export class Engine {
     for (const draft of change.drafts.values()) this.inodes.update(draft)
     for (const ino of change.removed) this.inodes.evict(ino)
     this.onCommit(change)
+    // Either may start a checkpoint in this tick: it holds this commit, which is in the journal and in memory, and
+    // its first step makes the journal durable up to here, so that no crash finds the one without the other.
     this.journal.relieve()
-    if (this.store.allocator.freedCount >= FREED_BLOCKS_MAX) this.journal.onPressure()
+    if (this.store.allocator.freedCount >= this.freedBlocksMax) this.journal.onPressure()
     for (const before of isolated) this.onIsolatedChange(before)
     return commitSeq
   }

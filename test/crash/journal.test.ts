@@ -133,6 +133,29 @@ test('content survives the reuse of blocks in a volume that is nearly full', TIM
   ),
 )
 
+test('content survives checkpoints that freed blocks call for', TIMEOUT, (t) =>
+  runWorkload(
+    t,
+    async (session, random) => {
+      const { engine } = session
+      engine.freedBlocksMax = 8
+      await files.createAtomic(session, '/a')
+      await files.createAtomic(session, '/b')
+      for (let round = 0; round < 5; round++) {
+        for (const path of ['/a', '/b']) {
+          await files.write(session, path, 0, random.bytes((round + 8) * BLOCK))
+          await files.fsync(session, path)
+          await files.truncate(session, path, 1000)
+          await files.fsync(session, path)
+        }
+      }
+      assert.ok(engine.journal.live.checkpointSeq > 4, 'nobody else asked for a checkpoint')
+    },
+    // So large that it never fills up.
+    { ringBlocks: 1024 },
+  ),
+)
+
 test('ENOSPC from write() leaves what is published and what is staged', TIMEOUT, (t) =>
   runWorkload(
     t,
