@@ -1,8 +1,8 @@
 /** Many small files, and whole ones that are replaced. */
 import type { Figure } from '../figures.ts'
-import type { FileRates } from '../jobs.ts'
 import { inTurns } from '../rounds.ts'
 import { type Group, type Sides, showSize, withSides } from './group.ts'
+import { measureSmallFiles } from './small-files.ts'
 
 const KIB = 1024
 const REPLACED_BYTES = [4 * KIB, 64 * KIB, 1024 * KIB, 16 * 1024 * KIB]
@@ -43,24 +43,7 @@ async function measureReplace(sides: Sides, sizeBytes: number): Promise<Figure> 
   }
 }
 
-const STEPS = ['create', 'stat', 'rename', 'unlink'] as const
-
 export const files: Group = (context) =>
-  withSides(context, async ({ worker, scale, folder, ours, below }) => {
-    const { fileCount, roundCount } = scale
-    const rates = { ours: new Array<FileRates>(), below: new Array<FileRates>() }
-    const handle = (side: 'ours' | 'below', path: string) => async (): Promise<number> =>
-      rates[side].push(await worker.run('handleFiles', { folder: path, fileCount }))
-    await inTurns(roundCount, folder, {
-      ours: handle('ours', ours('files')),
-      below: handle('below', below('files')),
-    })
-    return STEPS.map((step): Figure => ({
-      name: `${step} ${fileCount.toLocaleString('en')} files of 4 KiB`,
-      unit: 'files/s',
-      ours: rates.ours.map((rate) => rate[step]),
-      other: { name: 'the disk below', values: rates.below.map((rate) => rate[step]) },
-      judged: 'times',
-      bounds: {},
-    }))
-  })
+  withSides(context, (sides) =>
+    measureSmallFiles(sides, { name: 'the disk below', folder: sides.below('files'), bounds: {} }),
+  )

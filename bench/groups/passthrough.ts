@@ -2,13 +2,13 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Bounds, Figure } from '../figures.ts'
-import type { FileRates } from '../jobs.ts'
 import { PASSTHROUGH_NEEDS, Passthrough, buildPassthrough } from '../passthrough.ts'
 import { inTurns } from '../rounds.ts'
 import { type Database, hasSqlite } from '../sqlite.ts'
 import { type Group, type Sides, withSides } from './group.ts'
+import { measureSmallFiles } from './small-files.ts'
 
-const STEPS = ['create', 'stat', 'rename', 'unlink'] as const
+const OTHER = 'C passthrough'
 const JOURNAL_MODES = ['WAL', 'DELETE', 'OFF'] as const
 /** Their file is handed out without a cache, and refuses O_DIRECT for the alignment of their buffer. */
 const KINDS = [
@@ -49,7 +49,11 @@ export const passthrough: Group = async (context) => {
       return [
         ...(await roundTrips(rivals)),
         ...(await commits(rivals)),
-        ...(await smallFiles(rivals)),
+        ...(await measureSmallFiles(sides, {
+          name: OTHER,
+          folder: theirs('auto', 'files'),
+          bounds: { must: 1, aim: 3 },
+        })),
         ...(await databases(rivals)),
       ]
     } finally {
@@ -61,7 +65,7 @@ export const passthrough: Group = async (context) => {
 function figure(
   what: { readonly name: string; readonly unit: string; readonly bounds: Bounds },
   values: { readonly ours: readonly number[]; readonly theirs: readonly number[] },
-  other = 'C passthrough',
+  other = OTHER,
 ): Figure {
   const { ours, theirs } = values
   return { ...what, ours, other: { name: other, values: theirs }, judged: 'times' }
@@ -105,24 +109,6 @@ async function commits({ sides, theirs }: Rivals): Promise<Figure[]> {
     figures.push(figure({ name, unit: 'commits/s', bounds: {} }, values, other))
   }
   return figures
-}
-
-async function smallFiles({ sides, theirs }: Rivals): Promise<Figure[]> {
-  const { worker, scale, folder, ours } = sides
-  const { fileCount, roundCount } = scale
-  const rates = { ours: new Array<FileRates>(), theirs: new Array<FileRates>() }
-  const handle = (side: 'ours' | 'theirs', path: string) => async (): Promise<number> =>
-    rates[side].push(await worker.run('handleFiles', { folder: path, fileCount }))
-  await inTurns(roundCount, folder, {
-    ours: handle('ours', ours('files')),
-    theirs: handle('theirs', theirs('auto', 'files')),
-  })
-  return STEPS.map((step) => {
-    const name = `${step} ${fileCount.toLocaleString('en')} files of 4 KiB`
-    const of = (side: 'ours' | 'theirs'): number[] => rates[side].map((rate) => rate[step])
-    const values = { ours: of('ours'), theirs: of('theirs') }
-    return figure({ name, unit: 'files/s', bounds: { must: 1, aim: 3 } }, values)
-  })
 }
 
 async function databases({ sides, theirs }: Rivals): Promise<Figure[]> {
